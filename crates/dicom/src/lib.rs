@@ -1,0 +1,12 @@
+//! DICOM data sets: their encodings (PS3.5), their dictionary (PS3.6), their text, and their JSON
+//! and XML models (PS3.18 F, PS3.19).
+//!
+//! Bytes in, values out: this crate must never open a file or a socket, and must never decode a
+//! pixel. It is the only crate that names the dictionary crates it is built on. Everything in it
+//! treats its input as hostile: depth, lengths and counts are bounded, and nothing panics.
+#![deny(clippy::indexing_slicing)]
+
+pub mod data_set;
+
+pub use dicom_core::{Tag, VR as Vr};
+pub use dicom_dictionary_std::{tags, uids};

@@ -1,0 +1,2 @@
+//! The Gantry server and its commands.
+fn main() {}
