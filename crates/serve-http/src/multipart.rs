@@ -1,0 +1,4 @@
+//! `multipart/related` bodies (RFC 2046 §5.1, RFC 2387; PS3.18 8.6.1.2).
+
+pub mod reader;
+pub mod writer;
