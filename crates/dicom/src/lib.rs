@@ -6,7 +6,9 @@
 //! treats its input as hostile: depth, lengths and counts are bounded, and nothing panics.
 #![deny(clippy::indexing_slicing)]
 
+pub mod character_set;
 pub mod data_set;
+pub mod text;
 
 pub use dicom_core::{Tag, VR as Vr};
 pub use dicom_dictionary_std::{tags, uids};
