@@ -64,6 +64,16 @@ impl DataSet {
         Self::default()
     }
 
+    /// A data set of elements in the order of a stream. Of those with the same tag the first
+    /// counts.
+    pub fn from_elements(mut elements: Vec<Element>) -> Self {
+        if !elements.is_sorted_by(|one, next| one.tag < next.tag) {
+            elements.sort_by_key(|element| element.tag);
+            elements.dedup_by_key(|element| element.tag);
+        }
+        Self { elements }
+    }
+
     /// The elements in ascending tag order.
     pub fn elements(&self) -> &[Element] {
         &self.elements
@@ -76,7 +86,10 @@ impl DataSet {
 
     /// The element with this tag.
     pub fn get(&self, tag: Tag) -> Option<&Element> {
-        let at = self.elements.binary_search_by(|element| element.tag.cmp(&tag)).ok()?;
+        let at = self
+            .elements
+            .binary_search_by(|element| element.tag.cmp(&tag))
+            .ok()?;
         self.elements.get(at)
     }
 
@@ -85,7 +98,10 @@ impl DataSet {
         // Streams come in order: the common case appends.
         match self.elements.last() {
             Some(last) if last.tag >= element.tag => {
-                match self.elements.binary_search_by(|other| other.tag.cmp(&element.tag)) {
+                match self
+                    .elements
+                    .binary_search_by(|other| other.tag.cmp(&element.tag))
+                {
                     Ok(at) => {
                         if let Some(slot) = self.elements.get_mut(at) {
                             *slot = element;
@@ -100,7 +116,10 @@ impl DataSet {
 
     /// Takes an element out.
     pub fn remove(&mut self, tag: Tag) -> Option<Element> {
-        let at = self.elements.binary_search_by(|element| element.tag.cmp(&tag)).ok()?;
+        let at = self
+            .elements
+            .binary_search_by(|element| element.tag.cmp(&tag))
+            .ok()?;
         Some(self.elements.remove(at))
     }
 

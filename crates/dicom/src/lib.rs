@@ -8,7 +8,13 @@
 
 pub mod character_set;
 pub mod data_set;
+pub mod dictionary;
+pub mod encoding;
+pub mod header;
+mod limits;
+pub mod sop_class;
 pub mod text;
+pub mod transfer_syntax;
 
 pub use dicom_core::{Tag, VR as Vr};
 pub use dicom_dictionary_std::{tags, uids};
