@@ -1,0 +1,359 @@
+//! Writing batches of records.
+//!
+//! When `fdatasync` fails, the kernel may have marked pages as clean that never reached the
+//! disk, and a second `fdatasync` of the same file would succeed without them. So a pack whose
+//! sync failed is sealed where it was last known to be good, and the batch is written again to
+//! a new pack.
+
+use crate::Options;
+use crate::blobs::Folders;
+use crate::error::{BlobError, Result};
+use crate::failpoint;
+use crate::location::Position;
+use crate::pack::{self, FIRST_OFFSET, PackEnd, PackHeader};
+use crate::record::{
+    ALIGNMENT, Appended, BlobContent, CheckKey, Content, Header, NewRecord, RecordKind,
+};
+use crate::recovery::write_checkpoint;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+/// Most pieces that one `pwritev` takes (IOV_MAX).
+const SLICES_MAX: usize = 1024;
+/// Bytes after which the place of a record is written down, so that opening need not read more.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+
+/// The single writer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub folders: Folders,
+    pub archive: [u8; 16],
+    /// The active pack; none before an archive's first record.
+    pub active: Option<ActivePack>,
+    pub sequence: u64,
+    /// Highest number of any pack file, active or not.
+    pub number_max: u32,
+    pub prepared: Option<JoinHandle<Result<PreparedPack>>>,
+    pub checkpoint: Position,
+    pub last_start: Option<Position>,
+}
+
+/// The pack that is written to.
+#[derive(Debug)]
+pub(crate) struct ActivePack {
+    pub number: u32,
+    pub file: File,
+    pub path: PathBuf,
+    /// Where the last durable record ends.
+    pub end: u64,
+    /// Whether bytes behind `end` may be something else than free space.
+    pub is_suspect: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct PreparedPack {
+    number: u32,
+    file: File,
+}
+
+impl NewRecord {
+    /// Bytes that the record takes in a pack.
+    pub fn length(&self) -> u64 {
+        Header::of(self, 0, 0).map_or(u64::MAX, |header| header.total_length())
+    }
+}
+
+impl Writer {
+    /// Bytes of records that a pack holds.
+    pub fn capacity(options: &Options) -> u64 {
+        options.pack_bytes.saturating_sub(FIRST_OFFSET)
+    }
+
+    pub fn end(&self) -> Position {
+        let (pack, offset) = self
+            .active
+            .as_ref()
+            .map_or((0, 0), |pack| (pack.number, pack.end));
+        Position {
+            sequence: self.sequence,
+            pack,
+            offset,
+        }
+    }
+
+    pub fn append(&mut self, batch: &[NewRecord], options: &Options) -> Result<Vec<Appended>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        if batch
+            .iter()
+            .any(|record| record.kind == RecordKind::Instance)
+        {
+            require_space(&self.folders, options.reserve_bytes)?;
+        }
+        let headers = self.headers(batch)?;
+        let length = headers.iter().fold(0, |length: u64, header| {
+            length.saturating_add(header.total_length())
+        });
+        let capacity = Self::capacity(options);
+        if length > capacity {
+            return Err(BlobError::TooLarge {
+                bytes: length,
+                capacity,
+            });
+        }
+        let is_full = |pack: &ActivePack| length > options.pack_bytes.saturating_sub(pack.end);
+        if self
+            .active
+            .as_ref()
+            .is_none_or(|pack| pack.is_suspect || is_full(pack))
+        {
+            self.activate_next(options)?;
+        }
+        if self.write(batch, &headers)?.is_err() {
+            self.activate_next(options)?;
+            self.write(batch, &headers)??;
+        }
+        let appended = self.advance(&headers);
+        self.prepare_ahead(options);
+        self.checkpoint_if_due();
+        Ok(appended)
+    }
+
+    fn headers(&self, batch: &[NewRecord]) -> Result<Vec<Header>> {
+        let first = self.sequence;
+        batch
+            .iter()
+            .zip(first..)
+            .map(|(record, sequence)| Header::of(record, sequence, first))
+            .collect()
+    }
+
+    /// Writes and syncs. The outer result is a failed write, after which the pack is good up to
+    /// its end; the inner one a failed sync, after which it is not to be written again.
+    fn write(&mut self, batch: &[NewRecord], headers: &[Header]) -> Result<Result<()>> {
+        let Some(pack) = self.active.as_mut() else {
+            let what = "there is no active pack";
+            return Err(BlobError::Inconsistent {
+                path: self.folders.packs.clone(),
+                what,
+            });
+        };
+        // Until the batch is durable: an unwinding or an early return leaves it so.
+        pack.is_suspect = true;
+        let key = CheckKey::derive(&self.archive, pack.number);
+        if let Err(error) = write_batch(pack, batch, headers, &key) {
+            // Without the rest of the batch the space is free again.
+            pack.is_suspect = pack.file.set_len(pack.end).is_err();
+            return Err(BlobError::io("write", &pack.path, error));
+        }
+        let synced = failpoint::pass("ledger.sync").and_then(|()| pack.file.sync_data());
+        if let Err(error) = synced {
+            tracing::error!(pack = pack.number, %error, "sync failed, the pack is given up");
+            return Ok(Err(BlobError::io("sync", &pack.path, error)));
+        }
+        // From here on the records are part of the ledger, acknowledged or not.
+        if let Err(error) = failpoint::pass("ledger.synced") {
+            tracing::debug!(%error, "failpoint without effect");
+        }
+        pack.is_suspect = false;
+        Ok(Ok(()))
+    }
+
+    /// The batch is durable: the ledger ends behind it.
+    fn advance(&mut self, headers: &[Header]) -> Vec<Appended> {
+        let Some(pack) = self.active.as_mut() else {
+            return Vec::new();
+        };
+        let mut appended = Vec::with_capacity(headers.len());
+        for header in headers {
+            let start = pack.end;
+            self.last_start = Some(Position {
+                sequence: header.sequence,
+                pack: pack.number,
+                offset: start,
+            });
+            pack.end = start.saturating_add(header.total_length());
+            self.sequence = header.sequence.saturating_add(1);
+            appended.push(Appended {
+                end: Position {
+                    sequence: self.sequence,
+                    pack: pack.number,
+                    offset: pack.end,
+                },
+                location: header.location(pack.number, start),
+            });
+        }
+        appended
+    }
+
+    /// Makes the next pack the active one.
+    fn activate_next(&mut self, options: &Options) -> Result<()> {
+        let prepared = self
+            .prepared
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .transpose();
+        let prepared = match prepared {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => self.prepare_now(options)?,
+            Err(error) => {
+                tracing::warn!(%error, "the next pack could not be prepared ahead");
+                self.prepare_now(options)?
+            }
+        };
+        let path = pack::path(&self.folders.packs, prepared.number);
+        let header = PackHeader {
+            number: prepared.number,
+            archive: self.archive,
+            first_sequence: self.sequence,
+            previous: self.active.as_ref().map(|pack| PackEnd {
+                pack: pack.number,
+                offset: pack.end,
+            }),
+        };
+        if let Err(error) = header.activate(&prepared.file, &path) {
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        if let Some(full) = &self.active
+            && let Err(error) = full.file.set_len(full.end)
+        {
+            tracing::debug!(pack = full.number, %error, "unused space is not given back");
+        }
+        let (number, file) = (prepared.number, prepared.file);
+        tracing::debug!(pack = number, "pack is active");
+        self.active = Some(ActivePack {
+            number,
+            file,
+            path,
+            end: FIRST_OFFSET,
+            is_suspect: false,
+        });
+        Ok(())
+    }
+
+    fn prepare_now(&mut self, options: &Options) -> Result<PreparedPack> {
+        self.number_max = self.number_max.saturating_add(1);
+        let number = self.number_max;
+        let file = pack::prepare(&self.folders.packs, number, options.pack_bytes)?;
+        Ok(PreparedPack { number, file })
+    }
+
+    /// Has the next pack made beside the work, once this one is three quarters full.
+    fn prepare_ahead(&mut self, options: &Options) {
+        let is_due = |pack: &ActivePack| pack.end >= options.pack_bytes / 4 * 3;
+        if self.prepared.is_some() || !self.active.as_ref().is_some_and(is_due) {
+            return;
+        }
+        self.number_max = self.number_max.saturating_add(1);
+        let (number, packs, bytes) = (
+            self.number_max,
+            self.folders.packs.clone(),
+            options.pack_bytes,
+        );
+        let work =
+            move || pack::prepare(&packs, number, bytes).map(|file| PreparedPack { number, file });
+        self.prepared = std::thread::Builder::new()
+            .name("blob-prepare".into())
+            .spawn(work)
+            .ok();
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let Some(last) = self.last_start else { return };
+        let is_due = last.pack != self.checkpoint.pack
+            || last.offset.saturating_sub(self.checkpoint.offset) >= CHECKPOINT_BYTES;
+        if is_due {
+            self.checkpoint = last;
+            write_checkpoint(&self.folders, last);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(last) = self.last_start {
+            write_checkpoint(&self.folders, last);
+        }
+        if let Some(thread) = self.prepared.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Refuses when less than `reserve` bytes are free on the disk.
+pub(crate) fn require_space(folders: &Folders, reserve: u64) -> Result<()> {
+    let doing = "an instance";
+    if failpoint::pass("disk.reserve").is_err() {
+        return Err(BlobError::NoSpace { doing });
+    }
+    let disk = rustix::fs::statvfs(&folders.packs)
+        .map_err(|error| BlobError::io("examine", &folders.packs, error))?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < reserve {
+        return Err(BlobError::NoSpace { doing });
+    }
+    Ok(())
+}
+
+/// Writes a batch behind the end of `pack`.
+fn write_batch(
+    pack: &ActivePack,
+    batch: &[NewRecord],
+    headers: &[Header],
+    key: &CheckKey,
+) -> io::Result<()> {
+    failpoint::pass("ledger.write")?;
+    let heads: Vec<Vec<u8>> = batch
+        .iter()
+        .zip(headers)
+        .map(|(record, header)| {
+            let mut head = Vec::with_capacity(crate::record::HEADER_LENGTH + record.meta.len());
+            header.write(&record.meta, key, &mut head);
+            head
+        })
+        .collect();
+    let mut slices = Vec::new();
+    for ((record, header), head) in batch.iter().zip(headers).zip(&heads) {
+        slices.push(IoSlice::new(head));
+        if let (Content::Inline, Some(blob)) = (header.content, &record.blob)
+            && let BlobContent::Inline(parts) = &blob.content
+        {
+            slices.extend(
+                parts
+                    .iter()
+                    .filter(|part| !part.is_empty())
+                    .map(|part| IoSlice::new(part)),
+            );
+        }
+        slices.push(IoSlice::new(padding(header)));
+    }
+    write_slices(&pack.file, pack.end, &mut slices)?;
+    failpoint::pass("ledger.written")
+}
+
+fn padding(header: &Header) -> &'static [u8] {
+    static ZEROS: [u8; ALIGNMENT as usize] = [0; ALIGNMENT as usize];
+    let length = usize::try_from(header.total_length() - header.blob_end()).unwrap_or(0);
+    ZEROS.get(..length).unwrap_or_default()
+}
+
+fn write_slices(file: &File, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !slices.is_empty() {
+        let turn = slices
+            .get(..slices.len().min(SLICES_MAX))
+            .unwrap_or_default();
+        match rustix::io::pwritev(file, turn, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
