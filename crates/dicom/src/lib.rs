@@ -8,10 +8,12 @@
 
 pub mod character_set;
 pub mod data_set;
+pub mod date_time;
 pub mod dictionary;
 pub mod encoding;
 pub mod header;
 mod limits;
+pub mod person_name;
 pub mod sop_class;
 pub mod text;
 pub mod transfer_syntax;

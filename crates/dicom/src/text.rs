@@ -7,9 +7,9 @@
 
 use crate::character_set::{self, CharacterSet};
 use crate::data_set::{DataSet, Element, Value};
-use crate::{Tag, Vr, tags};
+use crate::encoding::{is_text, padding};
+use crate::{Tag, Vr, dictionary, tags};
 use bytes::Bytes;
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use gantry_core::uid::Uid;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -40,23 +40,13 @@ pub fn split(text: &str, vr: Vr) -> impl Iterator<Item = &str> {
         .map(move |value| trim(value, vr))
 }
 
-/// Whether values of the VR are text.
-pub fn is_text(vr: Vr) -> bool {
-    character_set::is_affected(vr)
-        || matches!(
-            vr,
-            Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DS | Vr::DT | Vr::IS | Vr::TM | Vr::UI | Vr::UR
-        )
-}
-
 impl Element {
     /// The VR, or that of the dictionary where the stream had UN (PS3.5 §6.2.2 note 2).
     pub fn known_vr(&self) -> Vr {
         if self.vr != Vr::UN {
             return self.vr;
         }
-        let entry = dicom_dictionary_std::StandardDataDictionary.by_tag(self.tag);
-        entry.map_or(Vr::UN, |entry| entry.vr().relaxed())
+        dictionary::implicit_vr(self.tag, false)
     }
 
     /// Whether there is no value: a length of zero, nothing but padding, or no items.
@@ -527,9 +517,8 @@ fn padded(value: Bytes, vr: Vr) -> Bytes {
     if value.len().is_multiple_of(2) {
         return value;
     }
-    let padding = if is_text(vr) && vr != Vr::UI { b' ' } else { 0 };
     let mut value = Vec::from(value);
-    value.push(padding);
+    value.push(padding(vr));
     value.into()
 }
 
