@@ -117,7 +117,13 @@ const RIB_FALL: f32 = 85.0;
 const RIB_FRONT: f32 = -0.82;
 
 impl Body {
-    fn add(&mut self, tissue: Tissue, within: Tissue, solid: Quadric) {
+    /// Soft tissue in air.
+    pub(crate) fn surround(&mut self, solid: Quadric) {
+        self.add(Tissue::Muscle, Tissue::Air, solid);
+    }
+
+    /// Puts a solid of one tissue into another.
+    pub(crate) fn add(&mut self, tissue: Tissue, within: Tissue, solid: Quadric) {
         self.parts.push(Part {
             solid,
             tissue,
