@@ -1,5 +1,7 @@
 //! The ledger through its public face: what is appended is found again, whatever happens.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use gantry_blob::failpoint::{self, Action};
 use gantry_blob::{
