@@ -89,8 +89,8 @@ impl Tissue {
 pub(crate) struct Part {
     pub(crate) solid: Quadric,
     pub(crate) tissue: Tissue,
-    /// The tissue around it, which it displaces in a projection.
-    pub(crate) within: Tissue,
+    /// Attenuation of what it displaces in a projection.
+    displaced: f32,
 }
 
 /// A body: later parts lie over earlier ones.
@@ -124,10 +124,21 @@ impl Body {
 
     /// Puts a solid of one tissue into another.
     pub(crate) fn add(&mut self, tissue: Tissue, within: Tissue, solid: Quadric) {
+        let displaced = within.attenuation();
         self.parts.push(Part {
             solid,
             tissue,
-            within,
+            displaced,
+        });
+    }
+
+    /// Puts a solid of one tissue where half of what it displaces is air-filled lung.
+    fn add_beside_lung(&mut self, tissue: Tissue, solid: Quadric) {
+        let displaced = (Tissue::Lung.attenuation() + Tissue::Muscle.attenuation()) / 2.0;
+        self.parts.push(Part {
+            solid,
+            tissue,
+            displaced,
         });
     }
 
@@ -167,7 +178,7 @@ impl Body {
     pub(crate) fn project(&self, picture: &mut [f32], grid: &Grid, view: View) {
         for part in &self.parts {
             if part.tissue != Tissue::Table {
-                let factor = part.tissue.attenuation() - part.within.attenuation();
+                let factor = part.tissue.attenuation() - part.displaced;
                 part.solid.add_thickness(picture, grid, factor);
             }
         }
@@ -234,7 +245,7 @@ impl Rib {
                 );
             }
             for (pixel, shade) in picture.iter_mut().zip(&shadow) {
-                *pixel += shade * 0.45;
+                *pixel += shade * 1.5;
             }
         }
     }
@@ -348,15 +359,14 @@ fn lungs(body: &mut Body, random: &mut Random, nodule_mm: f32) {
 }
 
 fn mediastinum(body: &mut Body) {
-    use Tissue::{Air, Blood, Bone, Enhanced, Fat, Heart, Lung, Marrow, Muscle};
+    use Tissue::{Air, Blood, Bone, Enhanced, Fat, Heart, Marrow, Muscle};
     body.add(
         Fat,
-        Lung,
+        Muscle,
         Quadric::ellipsoid([4.0, 0.0, 60.0], [30.0, 60.0, 130.0]),
     );
-    body.add(
+    body.add_beside_lung(
         Heart,
-        Fat,
         Quadric::ellipsoid([22.0, -28.0, -8.0], [62.0, 46.0, 54.0])
             .turned(2, 38.0)
             .turned(1, -28.0),

@@ -396,7 +396,7 @@ fn reports(study: &Study, axial: &Series, slices: usize) -> [InstancePlan; 2] {
         601,
         ("SR", uids::BASIC_TEXT_SR_STORAGE),
         "Radiology report",
-        "CHEST",
+        "",
         DESK,
     );
     let page = series(
@@ -404,7 +404,7 @@ fn reports(study: &Study, axial: &Series, slices: usize) -> [InstancePlan; 2] {
         602,
         ("DOC", uids::ENCAPSULATED_PDF_STORAGE),
         "Radiology report, printable",
-        "CHEST",
+        "",
         DESK,
     );
     [
@@ -539,7 +539,7 @@ fn hand(study: &Study) -> Vec<InstancePlan> {
         middle: [0.0, 8.0],
         view_position: "PA",
         orientation: "R\\F",
-        white_mm: 52.0,
+        white_mm: 74.0,
         laterality: "L",
     };
     vec![radiograph::instance(&palm, 1, &body, exposure)]

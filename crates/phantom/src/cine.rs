@@ -60,7 +60,8 @@ pub(crate) fn colour(series: &Series, number: usize, frames: usize) -> InstanceP
 
 /// US Image, Cine and Multi-frame modules (PS3.3 C.8.5.6, C.7.6.5, C.7.6.6).
 fn write_loop(attributes: &mut Attributes, series: &Series, number: usize, frames: usize) {
-    attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\CARDIOLOGY\\0011");
+    attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\\\0011");
+    attributes.empty(tags::PATIENT_ORIENTATION, Vr::CS);
     series.write_acquisition(attributes, number);
     attributes.code_string(tags::LOSSY_IMAGE_COMPRESSION, "00");
     attributes.integers(tags::NUMBER_OF_FRAMES, &[frames as i64]);

@@ -43,6 +43,7 @@ pub(crate) fn instances(series: &Series, body: &Body, scan: Scan) -> Vec<Instanc
 fn write_scan(attributes: &mut Attributes, series: &Series, scan: &Scan) {
     attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\AXIAL");
     write_irradiation(attributes, series);
+    attributes.code_string(tags::PATIENT_POSITION, "HFS");
     attributes.text(tags::SCAN_OPTIONS, Vr::CS, "HELICAL MODE");
     for (tag, value) in [
         (tags::KVP, 120.0),

@@ -180,12 +180,13 @@ impl Breast {
         }
         // The rim is thinner than the compressed middle.
         let thickness = smooth_step(inside * 4.5);
-        let (tx, ty) = ((x * 1.7) as usize + 40, ((y + 200.0) * 1.7) as usize);
-        let (fx, fy) = ((x * 6.0) as usize, ((y + 200.0) * 6.0) as usize);
+        let (tx, ty) = (x * 1.7 + 40.0, (y + 200.0) * 1.7);
+        let (fx, fy) = (x * 2.2, (y + 200.0) * 2.2);
         let gland = smooth_step(1.5 * inside - 0.1) * smooth_step(1.6 - 1.5 * forward);
         let density =
-            smooth_step(0.42 + 0.30 * texture.at(tx, ty) + 0.10 * fine.at(fx, fy)) * gland;
-        let mut light = thickness * (900.0 + 2100.0 * density + 90.0 * fine.at(fy, fx));
+            smooth_step(0.42 + 0.30 * texture.between(tx, ty) + 0.10 * fine.between(fx, fy))
+                * gland;
+        let mut light = thickness * (900.0 + 2100.0 * density + 90.0 * fine.between(fy, fx));
         light += self.pectoral(x, y) + self.mass_light(x, y);
         light += self
             .vessels

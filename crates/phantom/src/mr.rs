@@ -50,18 +50,19 @@ pub(crate) fn instances(
 }
 
 fn write_sequence(attributes: &mut Attributes, weighting: Weighting, extent: &Extent) {
-    let (sequence, variant, options, dimension, name) = match weighting {
-        Weighting::T1 => ("GR\\IR", "SP\\MP", "IR", "3D", "tfl3d1"),
-        Weighting::T2 => ("SE", "SK", "FAST", "2D", "tse2d1"),
+    let (sequence, variant, dimension, name) = match weighting {
+        Weighting::T1 => ("GR\\IR", "SP\\MP", "3D", "tfl3d1"),
+        Weighting::T2 => ("SE", "SK", "2D", "tse2d1"),
     };
     let (repetition, echo, train, angle) = match weighting {
         Weighting::T1 => (2100.0, 2.9, 1, 9.0),
         Weighting::T2 => (5200.0, 96.0, 15, 150.0),
     };
-    attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\M\\ND");
+    attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\OTHER");
     attributes.code_string(tags::SCANNING_SEQUENCE, sequence);
     attributes.code_string(tags::SEQUENCE_VARIANT, variant);
-    attributes.code_string(tags::SCAN_OPTIONS, options);
+    attributes.empty(tags::SCAN_OPTIONS, Vr::CS);
+    attributes.code_string(tags::PATIENT_POSITION, "HFS");
     attributes.code_string(tags::MR_ACQUISITION_TYPE, dimension);
     attributes.text(tags::SEQUENCE_NAME, Vr::SH, name);
     attributes.decimals(tags::REPETITION_TIME, &[repetition]);

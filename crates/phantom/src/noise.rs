@@ -44,6 +44,15 @@ impl NoiseTile {
         self.values[(y & (EDGE - 1)) * EDGE + (x & (EDGE - 1))]
     }
 
+    /// The tile between its samples.
+    pub(crate) fn between(&self, x: f32, y: f32) -> f32 {
+        let (column, row) = (x as usize, y as usize);
+        let (fx, fy) = (x.fract(), y.fract());
+        let above = self.at(column, row) * (1.0 - fx) + self.at(column + 1, row) * fx;
+        let below = self.at(column, row + 1) * (1.0 - fx) + self.at(column + 1, row + 1) * fx;
+        above * (1.0 - fy) + below * fy
+    }
+
     /// Adds `amplitude` times the tile, shifted by `shift`, to a picture.
     pub(crate) fn add_to(
         &self,

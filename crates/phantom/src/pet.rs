@@ -2,7 +2,7 @@
 
 use crate::anatomy::Body;
 use crate::attributes::Attributes;
-use crate::image::{Grey, write_rescale, write_windows};
+use crate::image::{Grey, write_windows};
 use crate::plan::InstancePlan;
 use crate::random::Random;
 use crate::study::{Series, time};
@@ -133,7 +133,8 @@ fn write_pixels(attributes: &mut Attributes, stack: &Stack, slice: usize) {
         is_inverted: false,
     }
     .write(attributes);
-    write_rescale(attributes, 0.0, slope, "BQML");
+    attributes.decimals(tags::RESCALE_INTERCEPT, &[0.0]);
+    attributes.decimals(tags::RESCALE_SLOPE, &[slope]);
     write_windows(attributes, &[(activity * 3.5, activity * 7.0, "SUV 0-7")]);
     attributes.words(tags::PIXEL_DATA, &stored);
 }

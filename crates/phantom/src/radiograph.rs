@@ -47,7 +47,7 @@ pub(crate) fn instance(
         if is_digital {
             write_digital(attributes, &exposure);
         } else {
-            write_computed(attributes, &exposure);
+            write_computed(attributes);
         }
         let mut random = Random::named(of.study.seed, &of.study.named(&format!("x-ray {number}")));
         let stored = shadow(&body, &exposure, &mut random, !is_digital);
@@ -86,11 +86,9 @@ fn write_exposure(attributes: &mut Attributes, series: &Series, exposure: &Expos
 }
 
 /// CR Series and CR Image modules (PS3.3 C.8.1).
-fn write_computed(attributes: &mut Attributes, exposure: &Exposure) {
+fn write_computed(attributes: &mut Attributes) {
     attributes.code_string(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY");
     attributes.text(tags::PLATE_TYPE, Vr::SH, "ST-VI");
-    attributes.text(tags::CASSETTE_ID, Vr::LO, "0007");
-    attributes.code_string(tags::LATERALITY, exposure.laterality.trim_matches('U'));
 }
 
 /// DX Series, Anatomy, Image, Detector modules (PS3.3 C.8.11).
@@ -112,6 +110,7 @@ fn write_digital(attributes: &mut Attributes, exposure: &Exposure) {
     let mut view_code = attributes.code_item(view);
     view_code.items(tags::VIEW_MODIFIER_CODE_SEQUENCE, Vec::new());
     attributes.items(tags::VIEW_CODE_SEQUENCE, vec![view_code]);
+    attributes.code_string(tags::POSITIONER_TYPE, "NONE");
     attributes.code_string(tags::DETECTOR_TYPE, "SCINTILLATOR");
     attributes.code_string(tags::DETECTOR_CONFIGURATION, "AREA");
     attributes.text(tags::DETECTOR_ID, Vr::SH, "FD-4343");
@@ -195,7 +194,7 @@ pub(crate) fn hand(random: &mut Random) -> Body {
 
 fn palm(body: &mut Body) {
     body.surround(Quadric::ellipsoid([2.0, 0.0, -2.0], [46.0, 14.0, 56.0]));
-    body.surround(Quadric::cylinder([0.0, 0.0, -90.0], [28.0, 19.0], 60.0));
+    body.surround(Quadric::ellipsoid([2.0, 0.0, -150.0], [31.0, 20.0, 130.0]));
     body.surround(Quadric::ellipsoid([-36.0, 0.0, -14.0], [20.0, 13.0, 44.0]).turned(1, 28.0));
     bone(
         body,

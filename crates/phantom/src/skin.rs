@@ -35,6 +35,7 @@ pub(crate) fn instance(series: &Series, number: usize, diameter: f32) -> Instanc
             ["14975008", "SCT", "Forearm"],
         );
         attributes.items(tags::ACQUISITION_CONTEXT_SEQUENCE, Vec::new());
+        attributes.code_string(tags::LATERALITY, "L");
         attributes.empty(tags::PATIENT_ORIENTATION, Vr::CS);
         write_colour(attributes, size.columns, size.rows);
         // The same lesion at every visit: the patient's, not the study's.

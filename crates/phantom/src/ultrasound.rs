@@ -139,7 +139,8 @@ impl Heart {
         }
         // Filling comes towards the probe (red), ejection leaves it (blue).
         let filling = (frame as f32 / self.frames as f32) >= 0.38;
-        let speed = (1.0 - (dx / 46.0).powi(2)).max(0.0) * (0.5 + 0.5 * (dy / 200.0).sin());
+        let speed =
+            (1.0 - ((dx - 18.0) / 46.0).powi(2)).max(0.0) * (0.5 + 0.5 * (dy / 200.0).sin());
         let speed = speed + 0.12 * self.speckle.at(column, row + frame * 3);
         if speed < 0.18 {
             return None;

@@ -109,7 +109,6 @@ impl Stack {
         attributes.decimals(tags::PIXEL_SPACING, &[spacing, spacing]);
         attributes.decimals(tags::SLICE_THICKNESS, &[step]);
         attributes.decimals(tags::SPACING_BETWEEN_SLICES, &[step]);
-        attributes.code_string(tags::PATIENT_POSITION, "HFS");
     }
 }
 
