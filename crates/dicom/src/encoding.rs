@@ -9,25 +9,32 @@
 //! - a VR that the standard does not have reads as UN, lower-case letters as upper-case ones, and
 //!   an implicit VR element amid explicit ones is recognised;
 //! - values of odd length, and delimiters with a length other than zero, are taken as they are;
-//! - zeros after the last element are ignored.
+//! - zeros after the last element are ignored;
+//! - the delimiter after the last fragment may be missing at the very end.
 //!
 //! Lengths that leave their sequence, their item or the data set are errors, as are delimiters
 //! where none belongs and undefined lengths of what is no sequence.
 
 mod big_endian;
 mod element_header;
+mod guess;
 mod parse;
 mod vr;
 mod write;
 
 pub use crate::limits::Limits;
+pub use guess::guess_encoding;
 pub use parse::{parse, parse_prefix};
 pub use vr::{has_long_length, is_text, padding, word_size};
 pub use write::{write, write_into};
 
-pub(crate) use element_header::{Delimiter, ElementHeader, UNDEFINED};
-pub(crate) use parse::{deferral, parse_header};
-pub(crate) use write::write_header;
+pub(crate) use big_endian::swap_in_place;
+pub(crate) use element_header::{
+    Delimiter, ElementHeader, UNDEFINED, looks_explicit, looks_explicit_for_certain,
+};
+pub(crate) use guess::actual_encoding;
+pub(crate) use parse::{UndefinedForm, deferral, is_dropped, parse_header};
+pub(crate) use write::{write_deferral, write_header, write_plain_header};
 
 use crate::{Tag, Vr};
 
@@ -109,6 +116,12 @@ pub enum DecodeError {
         /// What is there.
         found: Tag,
         /// Where it is.
+        offset: u64,
+    },
+    /// Something else than zeros after the zeros that follow the last element.
+    #[error("garbage at offset {offset}, after the last element")]
+    Garbage {
+        /// Where the first byte is that is not zero.
         offset: u64,
     },
     /// Sequences nested too deeply.

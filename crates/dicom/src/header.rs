@@ -72,6 +72,24 @@ impl Header {
         Ok(None)
     }
 
+    /// The header with its top-level elements in order, the first of those with the same tag, and
+    /// the lowest such tag.
+    pub(crate) fn in_order(&self) -> Result<(Self, Option<Tag>), DecodeError> {
+        let mut entries = self.entries().collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(|entry| entry.tag);
+        let mut duplicate = None;
+        entries.dedup_by(|next, one| {
+            let is_same = next.tag == one.tag;
+            duplicate = duplicate.or(is_same.then_some(next.tag));
+            is_same
+        });
+        let mut bytes = Vec::with_capacity(self.0.len());
+        for entry in entries {
+            bytes.extend_from_slice(self.0.get(entry.start..entry.end).unwrap_or_default());
+        }
+        Ok((Self(bytes.into()), duplicate))
+    }
+
     /// The extents of the top-level elements.
     fn entries(&self) -> Entries<'_> {
         Entries {

@@ -182,7 +182,7 @@ impl ElementHeader {
             u16::from_le_bytes([m0, m1])
         };
         let known = vr::from_code([v0.to_ascii_uppercase(), v1.to_ascii_uppercase()]);
-        let is_printable = v0.is_ascii_graphic() && v1.is_ascii_graphic();
+        let is_printable = [v0, v1].iter().all(|byte| (b' '..=b'~').contains(byte));
         // A new VR has a 32-bit length (PS3.5 6.2, note), and then the reserved field is zero.
         let is_long = match known {
             Some(vr) => vr::has_long_length(vr),
@@ -242,6 +242,19 @@ pub(crate) fn looks_explicit(bytes: &[u8]) -> Option<bool> {
     Some(vr::from_code([v0, v1]).is_some())
 }
 
+/// As [`looks_explicit`], for an item that should be in implicit VR little endian: there the
+/// length of a value may look like a VR without a length, but not if the dictionary disagrees.
+pub(crate) fn looks_explicit_for_certain(bytes: &[u8]) -> Option<bool> {
+    let [g0, g1, e0, e1, v0, v1, l0, l1] = *bytes.first_chunk::<8>()?;
+    let is_explicit = looks_explicit(bytes)?;
+    let vr = vr::from_code([v0, v1]);
+    if [l0, l1] != [0, 0] || vr.is_some_and(vr::has_long_length) {
+        return Some(is_explicit);
+    }
+    let tag = Tag(u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1]));
+    Some(is_explicit && Some(dictionary::implicit_vr(tag, false)) == vr)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +296,8 @@ mod tests {
         assert_eq!((short.vr, short.length, short.size), (Vr::UN, 2, 8));
         let long = little(b"\x09\0\x01\x10ZZ\0\0\x02\0\0\0");
         assert_eq!((long.vr, long.length, long.size), (Vr::UN, 2, 12));
+        let blank = little(b"\x09\0\x01\x10  \x02\0");
+        assert_eq!((blank.vr, blank.length, blank.size), (Vr::UN, 2, 8));
         let nothing = little(b"\x09\0\x01\x10\0\0\x02\0");
         assert_eq!((nothing.vr, nothing.length, nothing.size), (Vr::UN, 2, 8));
         let implicit = little(b"\x10\0\x20\0\x06\0\0\0");

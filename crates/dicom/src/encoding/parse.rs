@@ -3,7 +3,7 @@
 use super::big_endian::{swapped, words};
 use super::element_header::{
     DEFERRED_ENCAPSULATED, DEFERRED_NATIVE, DEFERRED_SHORT, Delimiter, ElementHeader, UNDEFINED,
-    looks_explicit,
+    looks_explicit_for_certain,
 };
 use super::vr::{has_long_length, value_size};
 use super::{DecodeError, Encoding, Limits};
@@ -128,8 +128,14 @@ impl<'a> Parser<'a> {
             if let Some(delimiter) = Delimiter::of(header.tag) {
                 return self.item_end(delimiter, header, at, level);
             }
-            if level.depth == 0 && header.tag == Tag(0, 0) && header.length == 0 && is_zero(rest) {
-                return Ok(self.input.len());
+            if level.depth == 0 && header.tag == Tag(0, 0) && is_zero(rest.get(..8).unwrap_or(rest))
+            {
+                return match rest.iter().position(|byte| *byte != 0) {
+                    None => Ok(self.input.len()),
+                    Some(garbage) => Err(DecodeError::Garbage {
+                        offset: (at + garbage) as u64,
+                    }),
+                };
             }
             self.count()?;
             let (element, next) = self.element(header, at, level)?;
@@ -439,6 +445,10 @@ impl<'a> Parser<'a> {
         let mut fragments = Vec::new();
         loop {
             let rest = self.slice(at, level.end);
+            // The very last delimiter is lost now and then, and nothing else with it.
+            if rest.is_empty() && level.depth == 0 && !fragments.is_empty() {
+                break;
+            }
             let Some(header) = ElementHeader::read(rest, level.encoding, false) else {
                 return Err(self.unclosed(Level {
                     sequence: tag,
@@ -573,10 +583,15 @@ impl UndefinedForm {
     }
 }
 
-/// Items of a UN element are in implicit VR little endian, but some writers leave them in
-/// explicit VR: the first element of the first item tells.
-pub(crate) fn unknown_sequence_encoding(items: &[u8]) -> Encoding {
-    match items.get(8..).and_then(looks_explicit) {
+/// Items of an element of unknown VR are in implicit VR little endian, in every encoding, but some
+/// writers leave them in explicit VR: the first element tells.
+fn unknown_sequence_encoding(items: &[u8]) -> Encoding {
+    let elements = items
+        .chunks(8)
+        .enumerate()
+        .find(|(_, head)| !head.starts_with(b"\xFE\xFF"));
+    let first = elements.and_then(|(count, _)| items.get(count * 8..));
+    match first.and_then(looks_explicit_for_certain) {
         Some(true) => Encoding::ExplicitLittle,
         _ => Encoding::ImplicitLittle,
     }

@@ -57,6 +57,43 @@ pub(crate) fn write_header(data_set: &DataSet) -> Vec<u8> {
     out
 }
 
+/// Writes tag, VR and length in explicit VR little endian, for a length that the VR can have.
+pub(crate) fn write_plain_header(out: &mut Vec<u8>, tag: Tag, vr: Vr, length: u32) {
+    Writer {
+        out,
+        encoding: Encoding::ExplicitLittle,
+        has_deferrals: true,
+    }
+    .header(tag, vr, length);
+}
+
+/// Writes a deferral of a stored header.
+pub(crate) fn write_deferral(
+    out: &mut Vec<u8>,
+    tag: Tag,
+    vr: Vr,
+    offset: u64,
+    length: u64,
+    is_encapsulated: bool,
+) {
+    let mut bytes = [0; 28];
+    let [g0, g1] = tag.0.to_le_bytes();
+    let [e0, e1] = tag.1.to_le_bytes();
+    let [v0, v1] = vr::code(vr);
+    let mark = match (has_long_length(vr), is_encapsulated) {
+        (false, _) => DEFERRED_SHORT,
+        (true, false) => DEFERRED_NATIVE,
+        (true, true) => DEFERRED_ENCAPSULATED,
+    };
+    let [m0, m1] = mark.to_le_bytes();
+    let head = [g0, g1, e0, e1, v0, v1, m0, m1, 16, 0, 0, 0];
+    let values = offset.to_le_bytes().into_iter().chain(length.to_le_bytes());
+    for (slot, byte) in bytes.iter_mut().zip(head.into_iter().chain(values)) {
+        *slot = byte;
+    }
+    out.extend_from_slice(&bytes);
+}
+
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     encoding: Encoding,
@@ -79,7 +116,21 @@ impl Writer<'_> {
             Value::Bytes(bytes) => self.value(element.tag, element.vr, bytes, bits_allocated),
             Value::Sequence(items) => self.sequence(element.tag, items, bits_allocated),
             Value::Fragments(fragments) => self.fragments(element.tag, element.vr, fragments),
-            Value::Deferred(deferred) if self.has_deferrals => self.deferred(element, deferred),
+            Value::Deferred(deferred) if self.has_deferrals => {
+                let Deferred {
+                    offset,
+                    length,
+                    is_encapsulated,
+                } = *deferred;
+                write_deferral(
+                    self.out,
+                    element.tag,
+                    element.vr,
+                    offset,
+                    length,
+                    is_encapsulated,
+                );
+            }
             Value::Deferred(_) => {}
         }
     }
@@ -180,21 +231,6 @@ impl Writer<'_> {
             }
         }
         self.delimiter(0xE0DD, 0);
-    }
-
-    fn deferred(&mut self, element: &Element, deferred: &Deferred) {
-        self.tag(element.tag);
-        self.out.extend_from_slice(&vr::code(element.vr));
-        self.short(
-            match (has_long_length(element.vr), deferred.is_encapsulated) {
-                (false, _) => DEFERRED_SHORT,
-                (true, false) => DEFERRED_NATIVE,
-                (true, true) => DEFERRED_ENCAPSULATED,
-            },
-        );
-        self.long(16);
-        self.out.extend_from_slice(&deferred.offset.to_le_bytes());
-        self.out.extend_from_slice(&deferred.length.to_le_bytes());
     }
 
     fn delimiter(&mut self, element: u16, length: u32) {
