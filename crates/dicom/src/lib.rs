@@ -13,6 +13,7 @@ pub mod dictionary;
 pub mod encoding;
 pub mod header;
 mod limits;
+pub mod matching;
 pub mod part10;
 pub mod person_name;
 pub mod scan;
