@@ -46,6 +46,7 @@ static void on_message(j_common_ptr info, int level) {
     case JWRN_JFIF_MAJOR:
     case JWRN_BOGUS_ICC:
     case JWRN_BOGUS_PROGRESSION:
+    case JWRN_NOT_SEQUENTIAL:
       break;
     default:
       if (!failure->damaged)

@@ -1,6 +1,6 @@
 //! Frames: as stored, and decoded.
 
-use crate::image::{ImageDescription, Photometric, SampleKind};
+use crate::image::{ImageDescription, SampleKind};
 use crate::syntax::Syntax;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Frame {
 
 impl Frame {
     /// The integer samples, one by one; 1-bit samples as 0 and 1. Nothing for real numbers.
-    /// Bits above Bits Stored are not touched: see [`Frame::values`] for the pixels' values.
+    /// Bits above Bits Stored are not touched: see [`Frame::without_stray_bits`].
     pub fn raw_integers(&self) -> Vec<i64> {
         let wanted = self.image.sample_count() as usize;
         match (
@@ -77,9 +77,51 @@ impl Frame {
         }
     }
 
-    /// The colour space, or kind of grey, of the samples.
-    pub fn photometric(&self) -> Photometric {
-        self.image.photometric
+    /// The frame with nothing but the samples' values in it: of integers the bits above Bits
+    /// Stored are cleared or, when signed, made the sign's. Nothing when it is so already. Such
+    /// bits may hold overlays, so a frame that is stored or sent on keeps them.
+    pub fn without_stray_bits(&self) -> Option<Self> {
+        let image = &self.image;
+        let unused = image
+            .bits_allocated
+            .checked_sub(image.bits_stored)
+            .filter(|bits| *bits > 0)?;
+        if image.samples != SampleKind::Integer {
+            return None;
+        }
+        let bytes: Vec<u8> = match image.bits_allocated {
+            8 if image.signed => self
+                .bytes
+                .iter()
+                .map(|byte| ((*byte as i8) << unused >> unused) as u8)
+                .collect(),
+            8 => self
+                .bytes
+                .iter()
+                .map(|byte| byte << unused >> unused)
+                .collect(),
+            16 => cleared(&self.bytes, |bytes| {
+                let sample = u16::from_le_bytes(bytes) << unused;
+                if image.signed {
+                    (sample as i16 >> unused).to_le_bytes()
+                } else {
+                    (sample >> unused).to_le_bytes()
+                }
+            }),
+            32 => cleared(&self.bytes, |bytes| {
+                let sample = u32::from_le_bytes(bytes) << unused;
+                if image.signed {
+                    (sample as i32 >> unused).to_le_bytes()
+                } else {
+                    (sample >> unused).to_le_bytes()
+                }
+            }),
+            _ => return None,
+        };
+        (bytes != self.bytes).then(|| Self {
+            image: image.clone(),
+            bytes: Bytes::from(bytes),
+        })
     }
 }
 
@@ -89,5 +131,14 @@ fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> i64) -> Vec<i6
         .0
         .iter()
         .map(|bytes| number(*bytes))
+        .collect()
+}
+
+fn cleared<const N: usize>(bytes: &[u8], clear: impl Fn([u8; N]) -> [u8; N]) -> Vec<u8> {
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .flat_map(|bytes| clear(*bytes))
         .collect()
 }

@@ -1,9 +1,8 @@
 //! What the header says about the pixels (PS3.3 C.7.6.3, Image Pixel Module).
 
-use crate::attributes;
 use crate::error::{Error, Result};
 use gantry_dicom::data_set::DataSet;
-use gantry_dicom::{Vr, tags};
+use gantry_dicom::{Tag, Vr, tags};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -138,7 +137,7 @@ impl ImageDescription {
     /// Reads the Image Pixel Module and checks it: dimensions are not zero, bits are a layout
     /// this crate knows, and a frame stays within `limits`.
     pub fn from_data_set(data_set: &DataSet, limits: &Limits) -> Result<Self> {
-        let number = |tag| attributes::unsigned(data_set, tag);
+        let number = |tag| unsigned(data_set, tag);
         let need = |tag, name: &str| {
             number(tag).ok_or_else(|| Error::malformed(format!("{name} is missing or no number")))
         };
@@ -146,8 +145,8 @@ impl ImageDescription {
         let bits_allocated = need(tags::BITS_ALLOCATED, "Bits Allocated")?;
         let bits_stored = number(tags::BITS_STORED).unwrap_or(bits_allocated);
         let samples_per_pixel = number(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-        let photometric = match attributes::text(data_set, tags::PHOTOMETRIC_INTERPRETATION) {
-            Some(term) => Photometric::from_term(&term),
+        let photometric = match data_set.ascii(tags::PHOTOMETRIC_INTERPRETATION) {
+            Some(term) => Photometric::from_term(term),
             None if samples_per_pixel == 3 => Photometric::Rgb,
             None => Photometric::Monochrome2,
         };
@@ -309,6 +308,10 @@ impl NativeFrame {
     }
 }
 
+fn unsigned(data_set: &DataSet, tag: Tag) -> Option<u32> {
+    u32::try_from(data_set.integer(tag)?).ok()
+}
+
 fn sample_kind(data_set: &DataSet) -> SampleKind {
     if data_set.get(tags::PIXEL_DATA).is_some() {
         SampleKind::Integer
@@ -322,7 +325,7 @@ fn sample_kind(data_set: &DataSet) -> SampleKind {
 }
 
 fn signed(data_set: &DataSet) -> Result<bool> {
-    match attributes::unsigned(data_set, tags::PIXEL_REPRESENTATION) {
+    match unsigned(data_set, tags::PIXEL_REPRESENTATION) {
         None | Some(0) => Ok(false),
         Some(1) => Ok(true),
         Some(other) => Err(Error::malformed(format!("Pixel Representation {other}"))),
@@ -330,16 +333,17 @@ fn signed(data_set: &DataSet) -> Result<bool> {
 }
 
 fn number_of_frames(data_set: &DataSet, limits: &Limits) -> Result<u32> {
-    let Some(text) =
-        attributes::text(data_set, tags::NUMBER_OF_FRAMES).filter(|text| !text.is_empty())
-    else {
+    let frames = data_set
+        .get(tags::NUMBER_OF_FRAMES)
+        .filter(|element| !element.is_empty());
+    if frames.is_none() {
         return Ok(1);
-    };
-    match text.parse::<i64>() {
+    }
+    match data_set.integer(tags::NUMBER_OF_FRAMES) {
         // Written by some devices for a single frame.
-        Ok(0) => Ok(1),
-        Ok(frames) if frames > 0 && frames <= i64::from(limits.max_frames) => Ok(frames as u32),
-        Ok(frames) if frames > 0 => Err(Error::TooLarge(format!("{frames} frames"))),
+        Some(0) => Ok(1),
+        Some(frames) if frames > 0 && frames <= i64::from(limits.max_frames) => Ok(frames as u32),
+        Some(frames) if frames > 0 => Err(Error::TooLarge(format!("{frames} frames"))),
         _ => Err(Error::malformed("Number of Frames is no count")),
     }
 }

@@ -4,12 +4,12 @@
 //! and must never know a door. What decodes or encodes with C or C++ libraries, and all that
 //! decodes compressed bytes, is meant to run in a worker process: callers use [`Pool`].
 
-mod attributes;
 mod colour;
 pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod frame;
+pub mod frames;
 pub mod image;
 mod jpeg;
 mod openjpeg;

@@ -24,82 +24,40 @@ impl Drop for Decoder {
     }
 }
 
+/// Decodes a frame. CharLS wants the end marker right after the scan; encoders are known that
+/// put zeros between them, so a stream that fails is tried again without.
 pub(super) fn decode(image: &ImageDescription, bytes: &[u8]) -> Result<Decoded> {
+    decode_strictly(image, bytes).or_else(|error| match without_padding(bytes) {
+        Some(mended) => decode_strictly(image, &mended).map_err(|_| error),
+        None => Err(error),
+    })
+}
+
+/// The stream without zeros before its end marker; nothing when there are none.
+fn without_padding(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end = bytes.iter().rposition(|byte| *byte != 0)?;
+    let body = bytes.get(..=end)?.strip_suffix(&[0xff, 0xd9])?;
+    let kept = body.iter().rposition(|byte| *byte != 0)?;
+    (kept + 1 < body.len()).then(|| [&body[..=kept], &[0xff, 0xd9]].concat())
+}
+
+fn decode_strictly(image: &ImageDescription, bytes: &[u8]) -> Result<Decoded> {
     // SAFETY: takes nothing.
     let decoder = Decoder(unsafe { charls::charls_jpegls_decoder_create() });
     if decoder.0.is_null() {
         return Err(Error::TooLarge("no memory for a JPEG-LS decoder".into()));
     }
-    // SAFETY: `bytes` outlives the decoder.
-    check(unsafe {
-        charls::charls_jpegls_decoder_set_source_buffer(
-            decoder.0,
-            bytes.as_ptr().cast(),
-            bytes.len(),
-        )
-    })?;
-    // SAFETY: the decoder has a source.
-    check(unsafe { charls::charls_jpegls_decoder_read_header(decoder.0) })?;
-    let mut info = charls::charls_frame_info {
-        width: 0,
-        height: 0,
-        bits_per_sample: 0,
-        component_count: 0,
-    };
-    // SAFETY: the header is read; `info` is written by the call.
-    check(unsafe { charls::charls_jpegls_decoder_get_frame_info(decoder.0, &mut info) })?;
-    let mut mode = charls::charls_interleave_mode_none;
-    // SAFETY: as above.
-    check(unsafe { charls_jpegls_decoder_get_interleave_mode(decoder.0, &mut mode) })?;
+    let (info, mode) = read_header(&decoder, bytes)?;
     let components = u32::try_from(info.component_count).unwrap_or(0);
     let precision = u32::try_from(info.bits_per_sample).unwrap_or(0);
     check_announced(image, info.width, info.height, components, precision)?;
-
     let count = info.width as usize * info.height as usize * components as usize;
-    let size = if precision <= 8 { count } else { count * 2 };
-    let mut wanted = 0;
-    // SAFETY: as above.
-    check(unsafe {
-        charls::charls_jpegls_decoder_get_destination_size(decoder.0, 0, &mut wanted)
-    })?;
-    if wanted != size {
-        return Err(Error::malformed(format!(
-            "JPEG-LS: {wanted} bytes instead of {size}"
-        )));
-    }
     let is_planar = components > 1 && mode == charls::charls_interleave_mode_none;
+    let planes = if is_planar { components as usize } else { 1 };
     let samples = if precision <= 8 {
-        let mut samples = vec![0u8; count];
-        // SAFETY: `samples` has `size` bytes.
-        check(unsafe {
-            charls::charls_jpegls_decoder_decode_to_buffer(
-                decoder.0,
-                samples.as_mut_ptr().cast(),
-                size,
-                0,
-            )
-        })?;
-        Samples::Bytes(if is_planar {
-            interleave(&samples, components as usize)
-        } else {
-            samples
-        })
+        Samples::Bytes(interleave(read_samples(&decoder, count)?, planes))
     } else {
-        let mut samples = vec![0u16; count];
-        // SAFETY: `samples` has `size` bytes and the alignment of the library's samples.
-        check(unsafe {
-            charls::charls_jpegls_decoder_decode_to_buffer(
-                decoder.0,
-                samples.as_mut_ptr().cast(),
-                size,
-                0,
-            )
-        })?;
-        Samples::Words(if is_planar {
-            interleave(&samples, components as usize)
-        } else {
-            samples
-        })
+        Samples::Words(interleave(read_samples(&decoder, count)?, planes))
     };
     Ok(Decoded {
         width: info.width,
@@ -111,10 +69,68 @@ pub(super) fn decode(image: &ImageDescription, bytes: &[u8]) -> Result<Decoded> 
     })
 }
 
-fn interleave<T: Copy>(planes: &[T], components: usize) -> Vec<T> {
-    let size = planes.len() / components.max(1);
+fn read_header(
+    decoder: &Decoder,
+    bytes: &[u8],
+) -> Result<(charls::charls_frame_info, charls::charls_interleave_mode)> {
+    let mut info = charls::charls_frame_info {
+        width: 0,
+        height: 0,
+        bits_per_sample: 0,
+        component_count: 0,
+    };
+    let mut mode = charls::charls_interleave_mode_none;
+    let source = bytes.as_ptr().cast();
+    // SAFETY: `bytes` outlives the decoder, which is live; the results are written by the calls.
+    unsafe {
+        check(charls::charls_jpegls_decoder_set_source_buffer(
+            decoder.0,
+            source,
+            bytes.len(),
+        ))?;
+        check(charls::charls_jpegls_decoder_read_header(decoder.0))?;
+        check(charls::charls_jpegls_decoder_get_frame_info(
+            decoder.0, &mut info,
+        ))?;
+        check(charls_jpegls_decoder_get_interleave_mode(
+            decoder.0, &mut mode,
+        ))?;
+    }
+    Ok((info, mode))
+}
+
+/// Decodes `count` samples; `T` is u8 up to 8 bits of precision, else u16.
+fn read_samples<T: Clone + Default>(decoder: &Decoder, count: usize) -> Result<Vec<T>> {
+    let size = count * size_of::<T>();
+    let mut wanted = 0;
+    // SAFETY: the header is read.
+    check(unsafe {
+        charls::charls_jpegls_decoder_get_destination_size(decoder.0, 0, &mut wanted)
+    })?;
+    if wanted != size {
+        return Err(Error::malformed(format!(
+            "JPEG-LS: {wanted} bytes instead of {size}"
+        )));
+    }
+    let mut samples = vec![T::default(); count];
+    let destination = samples.as_mut_ptr().cast();
+    // SAFETY: `samples` has `size` bytes and the alignment of the library's samples.
+    check(unsafe {
+        charls::charls_jpegls_decoder_decode_to_buffer(decoder.0, destination, size, 0)
+    })?;
+    Ok(samples)
+}
+
+/// From sample by plane to sample by pixel.
+fn interleave<T: Copy>(samples: Vec<T>, planes: usize) -> Vec<T> {
+    if planes <= 1 {
+        return samples;
+    }
+    let size = samples.len() / planes;
+    let pixel = |at| (0..planes).map(move |plane| plane * size + at);
     (0..size)
-        .flat_map(|at| (0..components).map(move |component| planes[component * size + at]))
+        .flat_map(pixel)
+        .map(|place| samples[place])
         .collect()
 }
 
