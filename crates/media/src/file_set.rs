@@ -7,7 +7,7 @@ use crate::record_type::RecordType;
 use gantry_core::uid::Uid;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::encoding::{self, Encoding};
-use gantry_dicom::part10::FileMeta;
+use gantry_dicom::part10::{self, NewFileMeta};
 use gantry_dicom::{Vr, tags, uids};
 use std::collections::{HashMap, HashSet};
 
@@ -84,7 +84,10 @@ impl FileSet {
         if id.len() > 16 || !id.bytes().all(is_allowed) {
             return Err(FileSetError::FileSetId(id.chars().take(32).collect()));
         }
-        Ok(Self { id: id.to_owned(), ..Self::default() })
+        Ok(Self {
+            id: id.to_owned(),
+            ..Self::default()
+        })
     }
 
     /// Number of instances.
@@ -125,14 +128,19 @@ impl FileSet {
         let mut reference = DataSet::new();
         reference.put_uid(tags::REFERENCED_SOP_CLASS_UID_IN_FILE, &sop_class_uid);
         reference.put_uid(tags::REFERENCED_SOP_INSTANCE_UID_IN_FILE, &sop_instance_uid);
-        reference.put_uid(tags::REFERENCED_TRANSFER_SYNTAX_UID_IN_FILE, transfer_syntax_uid);
+        reference.put_uid(
+            tags::REFERENCED_TRANSFER_SYNTAX_UID_IN_FILE,
+            transfer_syntax_uid,
+        );
         if kind == RecordType::Private {
             reference.put_uid(tags::PRIVATE_RECORD_UID, PRIVATE_RECORD_UID);
         }
         let index = self.push(kind, parent, header, reference)?;
         let file_id = self.file_id(index)?;
         if let Some(record) = self.records.get_mut(index) {
-            record.elements.put_text(tags::REFERENCED_FILE_ID, Vr::CS, &file_id.to_value());
+            record
+                .elements
+                .put_text(tags::REFERENCED_FILE_ID, Vr::CS, &file_id.to_value());
         }
         self.instances.insert(sop_instance_uid);
         Ok(file_id)
@@ -159,8 +167,7 @@ impl FileSet {
                         patient
                     }
                 };
-                let study =
-                    self.push(RecordType::Study, Some(patient), header, DataSet::new())?;
+                let study = self.push(RecordType::Study, Some(patient), header, DataSet::new())?;
                 self.studies.insert(study_uid, study);
                 study
             }
@@ -197,7 +204,13 @@ impl FileSet {
             elements.put(element);
         }
         let name = format!("{}{position:06}", kind.prefix());
-        self.records.push(Record { kind, name, parent, children: Vec::new(), elements });
+        self.records.push(Record {
+            kind,
+            name,
+            parent,
+            children: Vec::new(),
+            elements,
+        });
         Ok(index)
     }
 
@@ -213,31 +226,38 @@ impl FileSet {
     }
 
     /// The DICOMDIR file: Explicit VR Little Endian (PS3.10 §8.6), records in the order of the
-    /// hierarchy, each before what is below it.
-    pub fn to_dicomdir(&self) -> Result<Vec<u8>, FileSetError> {
+    /// hierarchy, each before what is below it. `sop_instance_uid` is that of the directory; each
+    /// writing has its own.
+    pub fn to_dicomdir(&self, sop_instance_uid: &Uid) -> Result<Vec<u8>, FileSetError> {
         let order = self.in_hierarchical_order();
         let mut items: HashMap<usize, Vec<u8>> = HashMap::with_capacity(order.len());
         for index in &order {
             items.insert(*index, self.encoded_record(*index));
         }
 
-        let mut out = directory_meta().write();
-        out.extend(encoding::write(&self.identification(0, 0), Encoding::ExplicitLittle));
-        // Tag, VR, reserved bytes and length of Directory Record Sequence.
-        let records_start = out.len() + 12;
+        let meta = directory_meta(sop_instance_uid);
+        let identification = encoding::write(&self.identification(0, 0), Encoding::ExplicitLittle);
+        // Behind tag, VR, reserved bytes and length of Directory Record Sequence.
+        let records_start = meta.len() + identification.len() + 12;
         let mut offsets: HashMap<usize, u32> = HashMap::with_capacity(order.len());
         let mut at = records_start;
         for index in &order {
-            offsets.insert(*index, u32::try_from(at).map_err(|_| FileSetError::TooLong)?);
+            offsets.insert(
+                *index,
+                u32::try_from(at).map_err(|_| FileSetError::TooLong)?,
+            );
             at += ITEM_HEADER + items.get(index).map_or(0, Vec::len);
         }
         let sequence_length =
             u32::try_from(at - records_start).map_err(|_| FileSetError::TooLong)?;
 
         let offset_of = |index: Option<&usize>| {
-            index.and_then(|index| offsets.get(index)).copied().unwrap_or(0)
+            index
+                .and_then(|index| offsets.get(index))
+                .copied()
+                .unwrap_or(0)
         };
-        let mut out = directory_meta().write();
+        let mut out = meta;
         let identification =
             self.identification(offset_of(self.root.first()), offset_of(self.root.last()));
         out.extend(encoding::write(&identification, Encoding::ExplicitLittle));
@@ -245,13 +265,20 @@ impl FileSet {
         out.extend_from_slice(&sequence_length.to_le_bytes());
         let next = self.next_siblings();
         for index in &order {
-            let Some(mut item) = items.remove(index) else { continue };
-            let lower = self.records.get(*index).and_then(|record| record.children.first());
+            let Some(mut item) = items.remove(index) else {
+                continue;
+            };
+            let lower = self
+                .records
+                .get(*index)
+                .and_then(|record| record.children.first());
             patch(&mut item, NEXT_AT, offset_of(next.get(index)));
             patch(&mut item, LOWER_AT, offset_of(lower));
             out.extend_from_slice(b"\xFE\xFF\x00\xE0");
             out.extend_from_slice(
-                &u32::try_from(item.len()).map_err(|_| FileSetError::TooLong)?.to_le_bytes(),
+                &u32::try_from(item.len())
+                    .map_err(|_| FileSetError::TooLong)?
+                    .to_le_bytes(),
             );
             out.append(&mut item);
         }
@@ -311,8 +338,21 @@ impl FileSet {
 
     /// Number of records of a type, for reports.
     pub fn count(&self, kind: RecordType) -> usize {
-        self.records.iter().filter(|record| record.kind == kind).count()
+        self.records
+            .iter()
+            .filter(|record| record.kind == kind)
+            .count()
     }
+}
+
+/// Preamble and file meta information of a directory.
+fn directory_meta(sop_instance_uid: &Uid) -> Vec<u8> {
+    part10::write_meta(&NewFileMeta {
+        sop_class: uids::MEDIA_STORAGE_DIRECTORY_STORAGE,
+        sop_instance: sop_instance_uid.as_str(),
+        transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN,
+        ..NewFileMeta::default()
+    })
 }
 
 impl PatientKey {
@@ -324,7 +364,11 @@ impl PatientKey {
         let id = bytes(tags::PATIENT_ID);
         Self(match id.is_empty() {
             false => vec![id, bytes(tags::ISSUER_OF_PATIENT_ID)],
-            true => vec![id, bytes(tags::PATIENT_NAME), bytes(tags::PATIENT_BIRTH_DATE)],
+            true => vec![
+                id,
+                bytes(tags::PATIENT_NAME),
+                bytes(tags::PATIENT_BIRTH_DATE),
+            ],
         })
     }
 }

@@ -6,8 +6,11 @@
 //! What it reads comes from anywhere: names, counts and sizes are bounded.
 #![deny(clippy::indexing_slicing)]
 
+pub mod content;
+pub mod directory;
 pub mod file_id;
 pub mod file_name;
+pub mod file_set;
 pub mod folder;
 mod keys;
 mod locate;

@@ -28,10 +28,12 @@ pub(crate) struct RecordExtent {
     pub offset: usize,
     /// The elements of the item.
     pub content: Range<usize>,
+    /// Whether the item is longer than what there is.
+    pub is_cut: bool,
 }
 
 /// Finds the records in `data` from `start` on. Nothing when lengths do not fit together; a
-/// sequence that is cut gives the records before the cut.
+/// sequence that is cut gives the records up to the cut.
 pub(crate) fn parts(data: &[u8], start: usize, encoding: Encoding) -> Option<Parts> {
     let mut cursor = Cursor {
         data,
@@ -80,14 +82,28 @@ impl Cursor<'_> {
         let mut records = Vec::new();
         while self.at < end {
             let offset = self.at;
-            match self.header() {
-                Some(Header {
-                    tag: ITEM, length, ..
-                }) => match self.item_content(length, 0) {
-                    Some(content) => records.push(RecordExtent { offset, content }),
-                    None => break,
-                },
-                _ => break,
+            let Some(Header {
+                tag: ITEM, length, ..
+            }) = self.header()
+            else {
+                break;
+            };
+            let start = self.at;
+            match self.item_content(length, 0) {
+                Some(content) => records.push(RecordExtent {
+                    offset,
+                    content,
+                    is_cut: false,
+                }),
+                // Cut, or longer than the file: what is there of it is the last record.
+                None => {
+                    records.push(RecordExtent {
+                        offset,
+                        content: start..self.data.len(),
+                        is_cut: true,
+                    });
+                    break;
+                }
             }
         }
         records
@@ -125,7 +141,9 @@ impl Cursor<'_> {
         loop {
             let header = self.header()?;
             match header.tag {
-                ITEM => drop(self.item_content(header.length, depth + 1)?),
+                ITEM => {
+                    self.item_content(header.length, depth + 1)?;
+                }
                 SEQUENCE_END => break,
                 _ => return None,
             }
