@@ -151,4 +151,4 @@ pub enum DecodeError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -446,7 +446,8 @@ impl<'a> Parser<'a> {
         loop {
             let rest = self.slice(at, level.end);
             // The very last delimiter is lost now and then, and nothing else with it.
-            if rest.is_empty() && level.depth == 0 && !fragments.is_empty() {
+            let may_end = level.depth == 0 && !self.has_deferrals && !fragments.is_empty();
+            if rest.is_empty() && may_end {
                 break;
             }
             let Some(header) = ElementHeader::read(rest, level.encoding, false) else {
