@@ -94,6 +94,16 @@ impl StagedFile {
         self.flushed = self.length;
     }
 
+    /// Writes over bytes written before.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSpace`] when the disk is full.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|error| BlobError::io("write", &self.path, error))
+    }
+
     /// Reads back bytes written before; all of `buffer` is filled.
     ///
     /// # Errors

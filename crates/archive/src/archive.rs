@@ -1,0 +1,147 @@
+//! The archive: its parts, opened and closed together.
+
+use crate::committer::Committer;
+use crate::config::ArchiveConfig;
+use crate::error::{Error, Result};
+use crate::peers::{Peer, Peers};
+use crate::store::buffers::Buffers;
+use crate::{catch_up, commitment};
+use gantry_blob::{Blobs, DataLock, Ledger, Options};
+use gantry_codec::{Limits, Pool, PoolOptions};
+use gantry_core::failure::Kind;
+use gantry_index::Index;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// An open archive. Doors share one by `Arc`.
+#[derive(Debug)]
+pub struct Archive {
+    config: ArchiveConfig,
+    peers: Peers,
+    buffers: Arc<Buffers>,
+    ledger: Arc<Ledger>,
+    index: Arc<Index>,
+    committer: Committer,
+    codecs: Pool,
+    pub(crate) commitment_due: Arc<Notify>,
+}
+
+/// The index file's name in the data folder.
+pub(crate) const INDEX_FILE: &str = "index.sqlite";
+
+impl Archive {
+    /// Opens the data folder, or begins one; brings the index up to date with the ledger.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when another process has it open; what storage or index refuse.
+    pub async fn open(config: ArchiveConfig, peers: Vec<Peer>) -> Result<Arc<Self>> {
+        tokio::task::spawn_blocking(move || Self::open_blocking(config, peers))
+            .await
+            .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))?
+    }
+
+    fn open_blocking(config: ArchiveConfig, peers: Vec<Peer>) -> Result<Arc<Self>> {
+        let failed = |what: &'static str| {
+            move |error: std::io::Error| Error::caused(Kind::Internal, what, error)
+        };
+        std::fs::create_dir_all(&config.data).map_err(failed("the data folder cannot be made"))?;
+        let lock = DataLock::acquire(&config.data)?;
+        let options = Options {
+            pack_bytes: config.pack_bytes,
+            inline_bytes_max: config.small_object_bytes as u64 + (1 << 16),
+            ..Options::default()
+        };
+        let ledger = Arc::new(Ledger::open(lock, options)?);
+        for damage in ledger.damage() {
+            tracing::error!("stored bytes are damaged: {damage}");
+        }
+        let index = Index::open(&config.data.join(INDEX_FILE))?;
+        let mut writer = index.writer()?;
+        catch_up::apply_ledger(&ledger, &index, &mut writer)?;
+        let committer = Committer::start(Arc::clone(&ledger), writer, config.different_duplicate)
+            .map_err(failed("the committer thread cannot be started"))?;
+        let codecs = Pool::new(
+            PoolOptions { workers: workers(&config), ..PoolOptions::default() },
+            Limits::default(),
+        );
+        let archive = Self {
+            peers: Peers::new(peers),
+            buffers: Buffers::new(config.ingest_memory_bytes),
+            ledger,
+            index,
+            committer,
+            codecs,
+            commitment_due: commitment::due(),
+            config,
+        };
+        Ok(Arc::new(archive))
+    }
+
+    /// Ends the work in hand and makes the index whole. The archive takes no more changes.
+    pub async fn close(self: &Arc<Self>) {
+        let archive = Arc::clone(self);
+        let stopped = tokio::task::spawn_blocking(move || archive.committer.stop()).await;
+        if stopped.is_err() {
+            tracing::error!("closing broke off");
+        }
+    }
+
+    /// The settings it was opened with.
+    pub fn config(&self) -> &ArchiveConfig {
+        &self.config
+    }
+
+    /// The AEs it knows.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.config.data
+    }
+
+    pub(crate) fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(crate) fn blobs(&self) -> &Arc<Blobs> {
+        self.ledger.blobs()
+    }
+
+    pub(crate) fn committer(&self) -> &Committer {
+        &self.committer
+    }
+
+    pub(crate) fn codecs(&self) -> &Pool {
+        &self.codecs
+    }
+
+    /// Reads the index where it may block.
+    pub(crate) async fn read_index<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&gantry_index::Reader) -> gantry_index::error::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let index = Arc::clone(&self.index);
+        let outcome = tokio::task::spawn_blocking(move || index.read(read))
+            .await
+            .map_err(|error| Error::caused(Kind::Internal, "a look-up broke off", error))?;
+        Ok(outcome?)
+    }
+
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+}
+
+fn workers(config: &ArchiveConfig) -> usize {
+    if config.codec_workers > 0 {
+        return config.codec_workers;
+    }
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}

@@ -1,0 +1,204 @@
+//! Bringing the index up to date with the ledger: after a crash the tail, after the loss of the
+//! index everything.
+
+use crate::error::{Error, Result};
+use crate::ledger_entry::{LedgerEntry, Provenance};
+use crate::store::frames;
+use gantry_blob::{BlobError, BlobLocation, Ledger, Position, Record, RecordKind, StoredBlob};
+use gantry_core::failure::Kind;
+use gantry_dicom::part10::{self, MetaProgress};
+use gantry_dicom::scan::{ScanLimits, Scanned, Scanner};
+use gantry_dicom::tags;
+use gantry_dicom::transfer_syntax::TransferSyntax;
+use gantry_index::Index;
+use gantry_index::locate::Selection;
+use gantry_index::writer::{NewInstance, Writer};
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::Arc;
+
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How much was applied, and what could not be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Records of the ledger that were read.
+    pub records: u64,
+    /// Instances that were put into the index.
+    pub instances: u64,
+    /// Records that could not be read or understood; each is in the log.
+    pub damaged: u64,
+}
+
+/// Applies what the ledger has beyond the index's position.
+///
+/// # Errors
+/// When the index refuses, or the ledger ends before the index's position: then the index is
+/// another archive's, or the ledger has lost its end.
+pub(crate) fn apply_ledger(
+    ledger: &Arc<Ledger>,
+    index: &Index,
+    writer: &mut Writer,
+) -> Result<Applied> {
+    let from = index.applied_position()?.unwrap_or(Position { sequence: 0, pack: 0, offset: 0 });
+    if from == ledger.end() {
+        return Ok(Applied::default());
+    }
+    let applied = apply_from(ledger, writer, from, &mut |_| {})?;
+    if applied.records > 0 {
+        tracing::info!(
+            records = applied.records,
+            instances = applied.instances,
+            damaged = applied.damaged,
+            "the index was brought up to date with the ledger"
+        );
+    }
+    Ok(applied)
+}
+
+/// Applies the ledger from a position on; tells `progress` after each record.
+pub(crate) fn apply_from(
+    ledger: &Arc<Ledger>,
+    writer: &mut Writer,
+    from: Position,
+    progress: &mut dyn FnMut(&Applied),
+) -> Result<Applied> {
+    let purged = purged(ledger, from)?;
+    let mut applied = Applied::default();
+    for record in ledger.blobs().replay(from)? {
+        match record {
+            Ok(record) if record.blob.is_some_and(|blob| purged.contains(&blob.location)) => {
+                applied.records += 1;
+                writer.note_position(record.end)?;
+            }
+            Ok(record) => {
+                applied.records += 1;
+                match apply(ledger, writer, &record) {
+                    Ok(instances) => applied.instances += instances,
+                    Err(error) if is_of_record(&error) => {
+                        applied.damaged += 1;
+                        tracing::error!(
+                            record = record.sequence,
+                            "a ledger record cannot be applied: {}",
+                            error.chain()
+                        );
+                        writer.note_position(record.end)?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error @ BlobError::Corrupt { .. }) => {
+                applied.damaged += 1;
+                tracing::error!("the ledger is damaged: {error}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        progress(&applied);
+    }
+    Ok(applied)
+}
+
+/// Blobs whose space was freed by later records: they are not to be read.
+fn purged(ledger: &Ledger, from: Position) -> Result<HashSet<BlobLocation>> {
+    let mut purged = HashSet::new();
+    for record in ledger.blobs().replay(from)? {
+        let Ok(record) = record else { continue };
+        if record.kind == RecordKind::Event
+            && let Ok(LedgerEntry::Purged { locations, .. }) = LedgerEntry::from_bytes(&record.meta)
+        {
+            purged.extend(locations.iter().filter_map(|text| BlobLocation::parse(text)));
+        }
+    }
+    Ok(purged)
+}
+
+/// Whether the record is to blame, not the index or the disk.
+fn is_of_record(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Malformed | Kind::NotFound)
+}
+
+fn apply(ledger: &Ledger, writer: &mut Writer, record: &Record) -> Result<u64> {
+    let entry = LedgerEntry::from_bytes(&record.meta)
+        .map_err(|error| Error::caused(Kind::Malformed, "a ledger record is not readable", error))?;
+    match entry {
+        LedgerEntry::Stored(provenance) => {
+            let blob = record
+                .blob
+                .ok_or_else(|| Error::new(Kind::Malformed, "a ledger record lacks its blob"))?;
+            return store(ledger, writer, record, &blob, &provenance);
+        }
+        LedgerEntry::Deleted { selection, by } => {
+            writer.delete(&Selection::from(selection), by.at, Some(record.end))?;
+        }
+        LedgerEntry::Restored { selection, .. } => {
+            writer.restore(&Selection::from(selection), Some(record.end))?;
+        }
+        LedgerEntry::Purged { instances, .. } => {
+            writer.forget_all(&instances, Some(record.end))?;
+        }
+    }
+    Ok(0)
+}
+
+fn store(
+    ledger: &Ledger,
+    writer: &mut Writer,
+    record: &Record,
+    blob: &StoredBlob,
+    provenance: &Provenance,
+) -> Result<u64> {
+    let (transfer_syntax_uid, scanned) = scan(ledger, blob)?;
+    let malformed = |what: String| Error::new(Kind::Malformed, what);
+    let attributes =
+        scanned.header.parse().map_err(|error| malformed(format!("stored header: {error}")))?;
+    let uid = |tag| {
+        attributes.ascii(tag).ok_or_else(|| malformed("a stored instance lacks a UID".into()))
+    };
+    let frame_index = frames::index(&attributes, &scanned, &mut Vec::new());
+    let new = NewInstance {
+        study_instance_uid: uid(tags::STUDY_INSTANCE_UID)?,
+        series_instance_uid: uid(tags::SERIES_INSTANCE_UID)?,
+        sop_instance_uid: uid(tags::SOP_INSTANCE_UID)?,
+        sop_class_uid: uid(tags::SOP_CLASS_UID)?,
+        transfer_syntax_uid: &transfer_syntax_uid,
+        attributes: &attributes,
+        header: &scanned.header.0,
+        frame_index: frame_index.as_deref(),
+        number_of_frames: frames::number(&attributes, &scanned),
+        location: blob.location,
+        data_set_offset: blob.data_set_offset,
+        digest: blob.digest,
+        received_at: provenance.at,
+        source: &provenance.source,
+        door: &provenance.door,
+    };
+    writer.store(&[new], Some(record.end))?;
+    Ok(1)
+}
+
+/// Reads a stored object as it was read when it arrived.
+fn scan(ledger: &Ledger, blob: &StoredBlob) -> Result<(String, Scanned)> {
+    let mut reader = ledger.blobs().reader(&blob.location)?;
+    let unreadable = |error| Error::caused(Kind::NotFound, "a stored object is unreadable", error);
+    let malformed = |what: String| Error::new(Kind::Malformed, what);
+    let mut meta = vec![0; blob.data_set_offset as usize];
+    reader.read_exact(&mut meta).map_err(unreadable)?;
+    let Ok(MetaProgress::Read(meta)) = part10::read_meta(&meta, true) else {
+        return Err(malformed("a stored object has no file meta information".into()));
+    };
+    let transfer_syntax_uid = meta.transfer_syntax().to_owned();
+    let mut scanner =
+        Scanner::new(&TransferSyntax::of(&transfer_syntax_uid), ScanLimits::default());
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let length = reader.read(&mut chunk).map_err(unreadable)?;
+        if length == 0 {
+            break;
+        }
+        let read = chunk.get(..length).unwrap_or_default();
+        scanner.feed(read).map_err(|error| malformed(error.to_string()))?;
+    }
+    let scanned = scanner.finish().map_err(|error| malformed(error.to_string()))?;
+    Ok((transfer_syntax_uid, scanned))
+}

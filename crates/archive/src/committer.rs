@@ -1,0 +1,401 @@
+//! The one thread that changes what is stored: it takes everything that is waiting, makes it
+//! durable with one flush, brings the index up to date in one transaction, and answers each.
+
+use crate::config::DifferentDuplicate;
+use crate::error::{Error, Result};
+use crate::ledger_entry::{LedgerEntry, Provenance};
+use crate::statistics::now_micros;
+use crate::store::prepare::Prepared;
+use crate::store::{StoreOutcome, Stored};
+use bytes::Bytes;
+use gantry_blob::failpoint;
+use gantry_blob::ledger::Ledger;
+use gantry_blob::record::{Appended, BlobContent, NewBlob, NewRecord, RecordKind};
+use gantry_core::failure::Kind;
+use gantry_index::writer::{DuplicateAttempt, Existing, NewInstance, Outcome, Writer};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Instances that wait for the committer, at most.
+const WAITING_MAX: usize = 4096;
+/// Instances that share a flush, at most.
+const BATCH_MAX: usize = 512;
+/// Quiet time after which the index's log is moved into its file.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// The sending side.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    sender: Mutex<Option<SyncSender<Work>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T>>;
+type Change = Box<dyn FnOnce(&mut Writer, &Ledger) + Send>;
+
+enum Work {
+    Store(Box<Prepared>, Answer<Stored>),
+    Change(Change),
+}
+
+struct Waiting {
+    prepared: Prepared,
+    answer: Answer<Stored>,
+}
+
+impl Committer {
+    /// Starts the thread.
+    pub(crate) fn start(
+        ledger: Arc<Ledger>,
+        writer: Writer,
+        different_duplicate: DifferentDuplicate,
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        let mut thread = CommitterThread { ledger, writer, different_duplicate };
+        let handle = std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || thread.run(&receiver))?;
+        Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(handle)) })
+    }
+
+    /// Stores an instance; returns when it is durable and can be found.
+    pub(crate) async fn submit(&self, prepared: Prepared) -> Result<Stored> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Work::Store(Box::new(prepared), answer))?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Runs `change` between batches, with the index's writer and the ledger.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Writer, &Ledger) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Work::Change(Box::new(move |writer, ledger| {
+            // The one who asked may have gone; the change stands all the same.
+            let _ = answer.send(change(writer, ledger));
+        })))?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Ends the thread after what is waiting is done. Blocks.
+    pub(crate) fn stop(&self) {
+        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the committer thread has panicked");
+        }
+    }
+
+    fn send(&self, work: Work) -> Result<()> {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        match sender.as_ref().map(|sender| sender.try_send(work)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => {
+                Err(Error::new(Kind::OutOfResources, "too much is waiting to be stored"))
+            }
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::OutOfResources, "the archive is stopping")
+}
+
+struct CommitterThread {
+    ledger: Arc<Ledger>,
+    writer: Writer,
+    different_duplicate: DifferentDuplicate,
+}
+
+impl CommitterThread {
+    fn run(&mut self, receiver: &Receiver<Work>) {
+        let mut is_checkpointed = true;
+        loop {
+            let work = match receiver.recv_timeout(QUIET) {
+                Ok(work) => work,
+                Err(RecvTimeoutError::Timeout) => {
+                    if !is_checkpointed {
+                        self.checkpoint();
+                        is_checkpointed = true;
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            is_checkpointed = false;
+            self.take(work, receiver);
+        }
+        self.checkpoint();
+    }
+
+    /// Does `work` together with all that is waiting behind it.
+    fn take(&mut self, work: Work, receiver: &Receiver<Work>) {
+        let mut batch = Vec::new();
+        let mut batch_bytes = 0;
+        let mut next = Some(work);
+        while let Some(work) = next {
+            match work {
+                Work::Store(prepared, answer) => {
+                    batch_bytes += prepared.inline_length();
+                    batch.push(Waiting { prepared: *prepared, answer });
+                    let is_full = batch.len() >= BATCH_MAX
+                        || batch_bytes >= self.ledger.batch_bytes_max() / 4;
+                    if is_full {
+                        break;
+                    }
+                }
+                Work::Change(change) => {
+                    self.store(std::mem::take(&mut batch));
+                    batch_bytes = 0;
+                    change(&mut self.writer, &self.ledger);
+                }
+            }
+            next = receiver.try_recv().ok();
+        }
+        self.store(batch);
+    }
+
+    fn checkpoint(&mut self) {
+        if let Err(error) = self.writer.checkpoint() {
+            tracing::warn!("the index's log stays long: {error}");
+        }
+    }
+
+    fn store(&mut self, batch: Vec<Waiting>) {
+        let mut fresh = Vec::with_capacity(batch.len());
+        // Two of one UID in a batch: the second waits for the first, and is then a duplicate.
+        let mut later = Vec::new();
+        let mut uids = HashMap::with_capacity(batch.len());
+        for waiting in batch {
+            let uid = waiting.prepared.sop_instance_uid.clone();
+            if uids.insert(uid, ()).is_some() {
+                later.push(waiting);
+                continue;
+            }
+            match self.writer.existing(waiting.prepared.sop_instance_uid.as_str()) {
+                Ok(Some(existing)) if !existing.is_deleted => self.answer_duplicate(waiting, &existing),
+                Ok(_) => fresh.push(waiting),
+                Err(error) => waiting.fail(error.into()),
+            }
+        }
+        if !fresh.is_empty() {
+            self.store_fresh(fresh);
+        }
+        if !later.is_empty() {
+            self.store(later);
+        }
+    }
+
+    fn store_fresh(&mut self, fresh: Vec<Waiting>) {
+        let at = now_micros();
+        let (mut waiting, records): (Vec<_>, Vec<_>) =
+            fresh.into_iter().map(|waiting| waiting.into_record(at)).unzip();
+        let appended = match self.ledger.append(&records) {
+            Ok(appended) => appended,
+            Err(error) => {
+                let error = Error::from(error);
+                tracing::error!(instances = records.len(), "cannot store: {}", error.chain());
+                discard(records);
+                for waiting in waiting {
+                    waiting.fail(Error::new(error.kind(), error.message()));
+                }
+                return;
+            }
+        };
+        // From here on the instances are durable, whatever happens to the index.
+        if let Err(error) = failpoint::pass("committer.index") {
+            tracing::error!("failpoint: {error}");
+        }
+        match index(&mut self.writer, &waiting, &records, &appended, at) {
+            Ok(outcomes) => {
+                for (waiting, outcome) in waiting.drain(..).zip(outcomes) {
+                    self.answer(waiting, outcome);
+                }
+            }
+            Err(error) => {
+                tracing::error!(instances = records.len(), "cannot index: {}", error.chain());
+                // They are in the ledger: the next start, or the sender's next attempt, finds
+                // them there. Nothing was promised.
+                for waiting in waiting {
+                    waiting.fail(Error::new(error.kind(), error.message()));
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, waiting: WaitingForIndex, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored { is_patient_other, replaced } => {
+                if let Some(location) = replaced
+                    && let Err(error) = self.ledger.purge(&location)
+                {
+                    tracing::warn!("space of a replaced instance is not freed: {error}");
+                }
+                let mut stored = waiting.stored;
+                if is_patient_other {
+                    stored.warnings.push("the study belongs to another Patient ID".into());
+                }
+                let _ = waiting.answer.send(Ok(stored));
+            }
+            Outcome::SeriesElsewhere => waiting.fail(Error::new(
+                Kind::Conflict,
+                "the Series Instance UID is in use in another study",
+            )),
+            Outcome::Exists(_) => waiting
+                .fail(Error::new(Kind::Conflict, "the SOP Instance UID has just been stored")),
+        }
+    }
+
+    /// An instance of this SOP Instance UID is there.
+    fn answer_duplicate(&mut self, waiting: Waiting, existing: &Existing) {
+        let prepared = &waiting.prepared;
+        let is_elsewhere = existing.study_instance_uid != prepared.study_instance_uid.as_str()
+            || existing.series_instance_uid != prepared.series_instance_uid.as_str();
+        let is_identical = existing.digest == prepared.digest;
+        if is_identical && !is_elsewhere {
+            return waiting.succeed(StoreOutcome::Identical);
+        }
+        let provenance = Provenance::of(&prepared.principal, now_micros());
+        tracing::warn!(
+            sop_instance.uid = prepared.sop_instance_uid.as_str(),
+            peer = provenance.source,
+            is_elsewhere,
+            "other bytes under a SOP Instance UID in use: the first are kept"
+        );
+        let noted = self.writer.note_duplicate(&DuplicateAttempt {
+            sop_instance_uid: prepared.sop_instance_uid.as_str(),
+            digest: prepared.digest,
+            at: provenance.at,
+            source: &provenance.source,
+            door: &provenance.door,
+        });
+        if let Err(error) = noted {
+            return waiting.fail(error.into());
+        }
+        if is_elsewhere {
+            waiting.fail(Error::new(
+                Kind::Conflict,
+                "the SOP Instance UID is in use in another series or study",
+            ));
+        } else if self.different_duplicate == DifferentDuplicate::Refuse {
+            waiting.fail(Error::new(
+                Kind::Conflict,
+                "other bytes are stored under this SOP Instance UID",
+            ));
+        } else {
+            waiting.succeed(StoreOutcome::DifferentKeptFirst);
+        }
+    }
+}
+
+/// An instance whose bytes went into a ledger record.
+struct WaitingForIndex {
+    stored: Stored,
+    answer: Answer<Stored>,
+    facts: IndexFacts,
+}
+
+/// What the index needs of it.
+struct IndexFacts {
+    transfer_syntax_uid: String,
+    attributes: gantry_dicom::data_set::DataSet,
+    header: gantry_dicom::header::Header,
+    frame_index: Option<Bytes>,
+    number_of_frames: u32,
+    provenance: Provenance,
+}
+
+impl Waiting {
+    fn fail(self, error: Error) {
+        self.prepared.discard();
+        // The sender may have gone; there is nobody else to tell.
+        let _ = self.answer.send(Err(error));
+    }
+
+    fn succeed(self, outcome: StoreOutcome) {
+        let stored = self.prepared.stored(outcome);
+        self.prepared.discard();
+        let _ = self.answer.send(Ok(stored));
+    }
+
+    fn into_record(self, at: i64) -> (WaitingForIndex, NewRecord) {
+        let Self { prepared, answer } = self;
+        let stored = prepared.stored(StoreOutcome::New);
+        let provenance = Provenance::of(&prepared.principal, at);
+        let record = NewRecord {
+            kind: RecordKind::Instance,
+            meta: LedgerEntry::Stored(provenance.clone()).to_bytes(),
+            blob: Some(NewBlob {
+                content: prepared.content,
+                data_set_offset: prepared.data_set_offset,
+                digest: prepared.digest,
+            }),
+        };
+        let facts = IndexFacts {
+            transfer_syntax_uid: prepared.transfer_syntax_uid,
+            attributes: prepared.attributes,
+            header: prepared.header,
+            frame_index: prepared.frame_index,
+            number_of_frames: prepared.number_of_frames,
+            provenance,
+        };
+        (WaitingForIndex { stored, answer, facts }, record)
+    }
+}
+
+impl WaitingForIndex {
+    fn fail(self, error: Error) {
+        let _ = self.answer.send(Err(error));
+    }
+}
+
+/// Removes large files that no record will name.
+fn discard(records: Vec<NewRecord>) {
+    for record in records {
+        if let Some(NewBlob { content: BlobContent::Large(large), .. }) = record.blob {
+            large.discard();
+        }
+    }
+}
+
+fn index(
+    writer: &mut Writer,
+    waiting: &[WaitingForIndex],
+    records: &[NewRecord],
+    appended: &[Appended],
+    at: i64,
+) -> Result<Vec<Outcome>> {
+    let mut batch = Vec::with_capacity(waiting.len());
+    for ((waiting, record), appended) in waiting.iter().zip(records).zip(appended) {
+        let (Some(blob), Some(location)) = (&record.blob, appended.location) else {
+            return Err(Error::new(Kind::Internal, "the ledger has lost a blob"));
+        };
+        let WaitingForIndex { stored, facts, .. } = waiting;
+        batch.push(NewInstance {
+            study_instance_uid: stored.study_instance_uid.as_str(),
+            series_instance_uid: stored.series_instance_uid.as_str(),
+            sop_instance_uid: stored.sop_instance_uid.as_str(),
+            sop_class_uid: stored.sop_class_uid.as_str(),
+            transfer_syntax_uid: &facts.transfer_syntax_uid,
+            attributes: &facts.attributes,
+            header: &facts.header.0,
+            frame_index: facts.frame_index.as_deref(),
+            number_of_frames: facts.number_of_frames,
+            location,
+            data_set_offset: blob.data_set_offset,
+            digest: blob.digest,
+            received_at: at,
+            source: &facts.provenance.source,
+            door: &facts.provenance.door,
+        });
+    }
+    Ok(writer.store(&batch, appended.last().map(|appended| appended.end))?)
+}

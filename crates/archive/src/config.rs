@@ -1,0 +1,85 @@
+//! What a site may set about the archive itself.
+
+use gantry_core::ae_title::AeTitle;
+use std::path::PathBuf;
+
+/// Settings of the archive; each has a default that serves.
+#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveConfig {
+    /// Folder of the index and of the stored objects.
+    pub data: PathBuf,
+    /// The AE title this archive answers with (Retrieve AE Title, Receiving AE).
+    pub ae_title: AeTitle,
+    /// What to do with a SOP Instance UID that is already stored with other bytes.
+    pub different_duplicate: DifferentDuplicate,
+    /// Whether callers that are no configured peer may store, query and retrieve.
+    pub unknown_peers: UnknownPeers,
+    /// Objects up to this many bytes wait in memory and share a flush; larger ones are written to
+    /// a file of their own while they arrive.
+    pub small_object_bytes: usize,
+    /// Size of the pack files in bytes; takes effect with the next pack.
+    pub pack_bytes: u64,
+    /// How long a deleted study can be restored, in hours, before its bytes are purged.
+    pub restore_window_hours: u32,
+    /// Longest header (data set without bulk values) that is accepted, in bytes.
+    pub header_bytes_max: usize,
+    /// Bytes of arriving small objects that may wait in memory before senders are made to wait.
+    pub ingest_memory_bytes: usize,
+    /// Worker processes that decode pixels; 0 means one a processor core.
+    pub codec_workers: usize,
+}
+
+/// What to do with a SOP Instance UID that is already stored with other bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DifferentDuplicate {
+    /// Answer success, keep the first object, record the attempt.
+    KeepFirst,
+    /// Answer a failure, keep the first object, record the attempt.
+    Refuse,
+}
+
+/// What a caller may do that is no configured peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownPeers {
+    /// Verification, storage, query and retrieval.
+    Accept,
+    /// Verification only.
+    EchoOnly,
+    /// Nothing: the association is rejected.
+    Refuse,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("gantry-data"),
+            ae_title: default_ae_title(),
+            different_duplicate: DifferentDuplicate::KeepFirst,
+            unknown_peers: UnknownPeers::Accept,
+            small_object_bytes: 4 << 20,
+            pack_bytes: 512 << 20,
+            restore_window_hours: 7 * 24,
+            header_bytes_max: 64 << 20,
+            ingest_memory_bytes: 128 << 20,
+            codec_workers: 0,
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant that the test below parses")]
+fn default_ae_title() -> AeTitle {
+    AeTitle::parse("GANTRY").expect("a constant title")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(ArchiveConfig::default().ae_title.as_str(), "GANTRY");
+    }
+}

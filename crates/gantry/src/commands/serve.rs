@@ -1,0 +1,165 @@
+//! `gantry serve`: the server.
+
+use crate::configuration::{Configuration, Overrides};
+use crate::logging;
+use anyhow::Context;
+use gantry_archive::Archive;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Start the server: DICOM associations, DICOMweb and the pages.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  gantry serve
+  gantry serve --data /srv/pacs --ae-title PACS --dicom 0.0.0.0:104 --http 127.0.0.1:8104
+  gantry serve --config /etc/gantry.toml
+  gantry serve --http 127.0.0.1:0 --dicom 127.0.0.1:0    (ports are picked and printed)
+
+SIGTERM and Ctrl-C stop it after the work in hand is done.")]
+pub struct Serve {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// How long open work may go on after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often the configuration file is looked at for changed peers.
+const PEERS_REREAD: Duration = Duration::from_secs(2);
+
+/// Runs until a signal asks to stop.
+pub fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+    let configuration = Configuration::load(&serve.overrides)?;
+    logging::start(configuration.log.format, &configuration.log.level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve_until_signal(configuration, serve.overrides.config))?;
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve_until_signal(
+    configuration: Configuration,
+    file: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let http = listen(configuration.listen.http, "HTTP").await?;
+    let dicom = listen(configuration.listen.dicom, "DICOM").await?;
+    let archive = Archive::open(configuration.archive.clone(), configuration.peer.clone())
+        .await
+        .map_err(|error| anyhow::anyhow!("{}", error.chain()))?;
+    announce(&archive, http.local_addr()?, dicom.local_addr()?)?;
+
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // An error means the sender is gone: the server is stopping as well.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+    };
+    let doors = async {
+        tokio::join!(
+            gantry_serve_http::serve(
+                http,
+                Arc::clone(&archive),
+                configuration.http.clone(),
+                until_stopped()
+            ),
+            gantry_serve_dimse::serve(
+                dicom,
+                Arc::clone(&archive),
+                configuration.dicom.clone(),
+                until_stopped()
+            ),
+        )
+    };
+    tokio::pin!(doors);
+    if let Some(file) = file {
+        tokio::spawn(follow_peers(file, Arc::clone(&archive)));
+    }
+    tokio::select! {
+        (http, dicom) = &mut doors => {
+            http.context("the HTTP door stopped")?;
+            dicom.context("the DICOM door stopped")?;
+        }
+        () = signal_to_stop() => {
+            tracing::info!("stopping: finishing the work in hand");
+            let _ = stop.send(true);
+            if tokio::time::timeout(DRAIN, doors).await.is_err() {
+                tracing::warn!("some work was still open and is cut off");
+            }
+        }
+    }
+    archive.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {what}"))
+}
+
+/// Tells people and programs where the server listens. `server.json` in the data folder lets
+/// other commands on this machine find it.
+fn announce(archive: &Archive, http: SocketAddr, dicom: SocketAddr) -> anyhow::Result<()> {
+    let ae_title = &archive.config().ae_title;
+    let file = archive.config().data.join("server.json");
+    let address = serde_json::json!({
+        "http": format!("http://{http}"),
+        "dicom": dicom.to_string(),
+        "ae_title": ae_title.as_str(),
+        "process": std::process::id(),
+    });
+    std::fs::write(&file, address.to_string())
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "gantry ready http={http} dicom={dicom} ae={}", ae_title.as_str().replace(' ', "_"))?;
+    writeln!(out, "  browser    http://{http}/")?;
+    writeln!(out, "  DICOMweb   http://{http}/dicom-web")?;
+    writeln!(out, "  modality   AE title {ae_title}, {dicom}")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn signal_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be caught: stop the server with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Puts changed `[[peer]]` entries in force without a restart. A file that became wrong is
+/// reported and changes nothing.
+async fn follow_peers(file: PathBuf, archive: Arc<Archive>) {
+    let mut last = modified(&file);
+    loop {
+        tokio::time::sleep(PEERS_REREAD).await;
+        let now = modified(&file);
+        if now == last {
+            continue;
+        }
+        last = now;
+        match Configuration::read(&file) {
+            Ok(configuration) => {
+                tracing::info!(peers = configuration.peer.len(), "peers re-read");
+                archive.peers().replace(configuration.peer);
+            }
+            Err(error) => tracing::error!("peers stay as they were: {error:#}"),
+        }
+    }
+}
+
+fn modified(file: &std::path::Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
+}
