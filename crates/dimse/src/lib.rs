@@ -12,6 +12,6 @@ pub mod command;
 pub mod command_set;
 pub mod message;
 pub mod pdu;
-
+pub mod scu;
 pub mod source;
 pub mod status;

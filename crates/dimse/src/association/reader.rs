@@ -4,9 +4,9 @@ use super::error::{AssociationError, Wait};
 use super::settings::{Settings, Timeouts};
 use crate::pdu::stream::{PduEvent, PduStream};
 use bytes::BytesMut;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// First read of an association, and reads after a pause: idle peers must cost little.
 const READ_LENGTH_MIN: usize = 8 << 10;
