@@ -11,6 +11,7 @@ pub mod data_set;
 pub mod date_time;
 pub mod dictionary;
 pub mod encoding;
+pub mod frames;
 pub mod header;
 mod limits;
 pub mod matching;
