@@ -33,7 +33,7 @@ impl Fragmented<'_> {
             )));
         }
         if frames == 1 {
-            return Ok(vec![0..fragments]);
+            return Ok(Vec::from([0..fragments]));
         }
         if frames == fragments {
             return Ok((0..frames).map(|at| at..at + 1).collect());

@@ -5,7 +5,11 @@ use super::samples::{Decoded, Samples, check_announced};
 use crate::error::{Error, Result};
 use crate::image::ImageDescription;
 use charls_sys as charls;
+use std::borrow::Cow;
 use std::ffi::CStr;
+
+/// EOI.
+const END_MARKER: [u8; 2] = [0xff, 0xd9];
 
 unsafe extern "C" {
     // In the library, but not in the crate's bindings.
@@ -27,18 +31,32 @@ impl Drop for Decoder {
 /// Decodes a frame. CharLS wants the end marker right after the scan; encoders are known that
 /// put zeros between them, so a stream that fails is tried again without.
 pub(super) fn decode(image: &ImageDescription, bytes: &[u8]) -> Result<Decoded> {
+    let bytes = &*with_end_marker(bytes);
     decode_strictly(image, bytes).or_else(|error| match without_padding(bytes) {
         Some(mended) => decode_strictly(image, &mended).map_err(|_| error),
         None => Err(error),
     })
 }
 
+/// The stream with an end marker. Where it was cut off, CharLS 2.4.5 would count bits below zero
+/// for seconds; at a marker it stops.
+fn with_end_marker(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    match bytes.get(..end) {
+        Some([.., 0xff, 0xd9]) => Cow::Borrowed(bytes),
+        _ => Cow::Owned([bytes, &END_MARKER].concat()),
+    }
+}
+
 /// The stream without zeros before its end marker; nothing when there are none.
 fn without_padding(bytes: &[u8]) -> Option<Vec<u8>> {
     let end = bytes.iter().rposition(|byte| *byte != 0)?;
-    let body = bytes.get(..=end)?.strip_suffix(&[0xff, 0xd9])?;
+    let body = bytes.get(..=end)?.strip_suffix(&END_MARKER)?;
     let kept = body.iter().rposition(|byte| *byte != 0)?;
-    (kept + 1 < body.len()).then(|| [&body[..=kept], &[0xff, 0xd9]].concat())
+    (kept + 1 < body.len()).then(|| [&body[..=kept], &END_MARKER].concat())
 }
 
 fn decode_strictly(image: &ImageDescription, bytes: &[u8]) -> Result<Decoded> {

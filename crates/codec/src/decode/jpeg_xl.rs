@@ -34,10 +34,9 @@ pub(super) fn decode(image: &ImageDescription, bytes: &[u8], kind: JpegXl) -> Re
             "JPEG XL with {precision} bits a sample"
         )));
     }
-    if kind == JpegXl::JpegRecompression || is_ybr(image.photometric) {
-        if let Some(stream) = original_jpeg(&coded, image)? {
-            return jpeg::decode(image, &stream);
-        }
+    let wants_jpeg = kind == JpegXl::JpegRecompression || is_ybr(image.photometric);
+    if wants_jpeg && let Some(stream) = original_jpeg(&coded, image)? {
+        return jpeg::decode(image, &stream);
     }
     let render = coded.render_frame(0).map_err(failed)?;
     let mut stream = render.stream_no_alpha();

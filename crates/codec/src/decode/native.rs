@@ -77,7 +77,7 @@ fn from_first_bit(image: &ImageDescription, bytes: Bytes, first_bit: u32) -> Byt
     if shift != 0 && bytes.len() * 8 < shift as usize + bits as usize {
         shifted.truncate(size.saturating_sub(1));
     }
-    if bits % 8 != 0
+    if !bits.is_multiple_of(8)
         && size as u64 == bits.div_ceil(8)
         && let Some(last) = shifted.get_mut(size - 1)
     {
