@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Longest decimal string, in bytes (PS3.5 §6.2, VR DS).
-const DECIMAL_STRING_LENGTH_MAX: usize = 16;
+pub const DECIMAL_STRING_LENGTH_MAX: usize = 16;
 
 /// What pads values: the space, and the NUL that belongs to UI alone but is found elsewhere.
 const PADDING: [char; 2] = [' ', '\0'];
@@ -265,9 +265,11 @@ pub fn decimal_string(number: f64) -> Option<String> {
             .flat_map(|digits| [format!("{number:.digits$}"), format!("{number:.digits$e}")]);
         let error =
             |text: &String| parse_decimal(text).map_or(f64::INFINITY, |near| (near - number).abs());
-        rounded
-            .filter(fits)
-            .min_by(|a, b| error(a).total_cmp(&error(b)))
+        rounded.filter(fits).min_by(|a, b| {
+            error(a)
+                .total_cmp(&error(b))
+                .then_with(|| a.len().cmp(&b.len()))
+        })
     })
 }
 
@@ -513,7 +515,8 @@ fn recoded_element(
     Some(Element { tag, vr, value })
 }
 
-fn padded(value: Bytes, vr: Vr) -> Bytes {
+/// A value field of even length.
+pub(crate) fn padded(value: Bytes, vr: Vr) -> Bytes {
     if value.len().is_multiple_of(2) {
         return value;
     }
