@@ -34,7 +34,12 @@ pub(crate) struct Options {
 pub(crate) struct Connection {
     host: String,
     reader: BufReader<TcpStream>,
+    /// Whether long bodies of successful answers are kept; reading is fastest without.
+    keeps_bodies: bool,
 }
+
+/// Bodies up to this length are always kept.
+const KEPT_BYTES: u64 = 65_536;
 
 /// An answer.
 pub(crate) struct Answer {
@@ -57,6 +62,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Value> {
     let started = Instant::now();
     for path in paths.iter().cycle().take(options.repeat.max(1)) {
         let one = Instant::now();
+        connection.keeps_bodies = options.save.is_some();
         let got = connection.request("GET", path, &options.headers, &[])?;
         latencies.push(one.elapsed());
         if got.status != 200 {
@@ -88,6 +94,7 @@ impl Connection {
         Ok(Self {
             host: server.to_owned(),
             reader: BufReader::with_capacity(1 << 18, stream),
+            keeps_bodies: false,
         })
     }
 
@@ -131,16 +138,14 @@ impl Connection {
                 Some(_) => {}
             }
         }
-        let mut body = Vec::new();
+        let mut body = Body::new(self.keeps_bodies);
         match length {
             _ if is_chunked => self.read_chunks(&mut body)?,
-            Some(length) => {
-                body.resize(length as usize, 0);
-                self.reader.read_exact(&mut body)?;
-            }
+            Some(length) => body.take(&mut self.reader, length)?,
             None if matches!(status, 204 | 304) => {}
             None => {
-                self.reader.read_to_end(&mut body)?;
+                self.reader.read_to_end(&mut body.kept)?;
+                body.length = body.kept.len() as u64;
                 is_closing = true;
             }
         }
@@ -149,19 +154,17 @@ impl Connection {
         }
         Ok(Answer {
             status,
-            length: body.len() as u64,
-            body,
+            length: body.length,
+            body: body.kept,
         })
     }
 
-    fn read_chunks(&mut self, body: &mut Vec<u8>) -> anyhow::Result<()> {
+    fn read_chunks(&mut self, body: &mut Body) -> anyhow::Result<()> {
         loop {
             let line = self.line()?;
-            let length = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16)
-                .with_context(|| line.clone())?;
-            let start = body.len();
-            body.resize(start + length, 0);
-            self.reader.read_exact(&mut body[start..])?;
+            let digits = line.split(';').next().unwrap_or("").trim();
+            let length = u64::from_str_radix(digits, 16).with_context(|| line.clone())?;
+            body.take(&mut self.reader, length)?;
             self.line()?;
             if length == 0 {
                 return Ok(());
@@ -175,5 +178,42 @@ impl Connection {
             bail!("connection closed by the server");
         }
         Ok(line.trim_end().to_owned())
+    }
+}
+
+/// A body as it comes in: counted, and kept as far as it is wanted.
+struct Body {
+    kept: Vec<u8>,
+    length: u64,
+    keeps_all: bool,
+}
+
+impl Body {
+    fn new(keeps_all: bool) -> Self {
+        Self {
+            kept: Vec::new(),
+            length: 0,
+            keeps_all,
+        }
+    }
+
+    fn take(&mut self, reader: &mut BufReader<TcpStream>, length: u64) -> anyhow::Result<()> {
+        let mut rest = length;
+        while rest > 0 {
+            let buffer = reader.fill_buf()?;
+            if buffer.is_empty() {
+                bail!("connection closed inside a body");
+            }
+            let count = buffer
+                .len()
+                .min(usize::try_from(rest).unwrap_or(usize::MAX));
+            if self.keeps_all || self.length < KEPT_BYTES {
+                self.kept.extend_from_slice(&buffer[..count]);
+            }
+            reader.consume(count);
+            self.length += count as u64;
+            rest -= count as u64;
+        }
+        Ok(())
     }
 }

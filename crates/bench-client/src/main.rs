@@ -37,6 +37,8 @@ enum Command {
     Stow(stow::Options),
     /// GET addresses, one after the other.
     Http(http::Options),
+    /// Write one of the instances as a file.
+    Sample(sample::Options),
 }
 
 /// The DICOM server.
@@ -60,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         Command::Find(options) => find::run(&options),
         Command::Stow(options) => stow::run(&options),
         Command::Http(options) => http::run(&options),
+        Command::Sample(options) => sample::run(&options),
     }?;
     println!("{result}");
     Ok(())

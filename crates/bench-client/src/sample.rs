@@ -1,6 +1,7 @@
 //! The instances that are sent.
 
 use clap::ValueEnum;
+use serde_json::{Value, json};
 
 /// SOP class of all samples: CT Image Storage.
 pub(crate) const SOP_CLASS_UID: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -12,6 +13,37 @@ pub(crate) enum Kind {
     Ct,
     /// 60×60×16 bit and a short header, 8 KB.
     Small,
+}
+
+/// Options of `sample`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Size of the instance.
+    #[arg(long, value_enum, default_value = "ct")]
+    kind: Kind,
+    /// Number of the instance.
+    #[arg(long, default_value_t = 0)]
+    number: usize,
+    /// How many instances there are in all.
+    #[arg(long, default_value_t = 1)]
+    count: usize,
+    /// Root of the UIDs.
+    #[arg(long, default_value = "2.25.77003")]
+    root: String,
+    /// The file to write.
+    #[arg(long)]
+    save: std::path::PathBuf,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<Value> {
+    let samples = Samples {
+        kind: options.kind,
+        studies: 1,
+        root: options.root.clone(),
+    };
+    let sample = samples.make(options.number, options.count, true);
+    std::fs::write(&options.save, part10(&sample))?;
+    Ok(json!({ "sop_instance_uid": sample.sop_instance_uid }))
 }
 
 /// What tells instances apart.
@@ -114,7 +146,7 @@ impl Samples {
             0x0010,
             0x0040,
             b"CS",
-            if study % 2 == 0 { "F" } else { "M" },
+            if study.is_multiple_of(2) { "F" } else { "M" },
         );
         if is_ct {
             write_scan(out, instance);

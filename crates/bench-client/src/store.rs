@@ -201,8 +201,13 @@ fn send(
             Ok(())
         });
         let mut outstanding: BTreeMap<u16, (usize, Instant)> = BTreeMap::new();
-        while let Ok((at, when)) = started.recv() {
-            outstanding.insert(at as u16, (at, when));
+        loop {
+            if outstanding.is_empty() {
+                let Ok((at, when)) = started.recv() else {
+                    break;
+                };
+                outstanding.insert(at as u16, (at, when));
+            }
             let response = receive(&mut reader, &mut body)?;
             outstanding.extend(started.try_iter().map(|(at, when)| (at as u16, (at, when))));
             let Some((at, when)) = outstanding.remove(&response.message_id) else {
