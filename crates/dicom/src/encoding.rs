@@ -28,13 +28,13 @@ pub use parse::{parse, parse_prefix};
 pub use vr::{has_long_length, is_text, padding, word_size};
 pub use write::{write, write_into};
 
-pub(crate) use big_endian::swap_in_place;
+pub(crate) use big_endian::{swap_in_place, words};
 pub(crate) use element_header::{
     Delimiter, ElementHeader, UNDEFINED, looks_explicit, looks_explicit_for_certain,
 };
 pub(crate) use guess::actual_encoding;
 pub(crate) use parse::{UndefinedForm, deferral, is_dropped, parse_header};
-pub(crate) use write::{write_deferral, write_header, write_plain_header};
+pub(crate) use write::{write_deferral, write_element, write_element_header, write_header};
 
 use crate::{Tag, Vr};
 

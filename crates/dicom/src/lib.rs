@@ -23,6 +23,7 @@ pub mod person_name;
 pub mod scan;
 pub mod sop_class;
 pub mod text;
+pub mod transcode;
 pub mod transfer_syntax;
 
 pub use dicom_core::{Tag, VR as Vr};

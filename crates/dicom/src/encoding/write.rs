@@ -57,14 +57,21 @@ pub(crate) fn write_header(data_set: &DataSet) -> Vec<u8> {
     out
 }
 
-/// Writes tag, VR and length in explicit VR little endian, for a length that the VR can have.
-pub(crate) fn write_plain_header(out: &mut Vec<u8>, tag: Tag, vr: Vr, length: u32) {
+/// Writes tag, VR and length of an element, and returns the VR: UN where the length is too long
+/// for the other.
+pub(crate) fn write_element_header(
+    out: &mut Vec<u8>,
+    encoding: Encoding,
+    tag: Tag,
+    vr: Vr,
+    length: u32,
+) -> Vr {
     Writer {
         out,
-        encoding: Encoding::ExplicitLittle,
-        has_deferrals: true,
+        encoding,
+        has_deferrals: false,
     }
-    .header(tag, vr, length);
+    .header(tag, vr, length)
 }
 
 /// Writes a deferral of a stored header.
@@ -144,39 +151,42 @@ impl Writer<'_> {
         else {
             return;
         };
-        self.header(tag, vr, length);
+        let written_vr = self.header(tag, vr, length);
         let start = self.out.len();
         self.out.extend_from_slice(bytes);
         if is_odd {
             self.out.push(padding(vr));
         }
-        // What is too long for its VR is written as UN, and UN is never swapped.
-        let is_unknown = !has_long_length(vr) && length > u32::from(u16::MAX);
-        if self.encoding.is_big_endian() && !is_unknown {
+        // UN is never swapped, and what is too long for its VR is UN.
+        if self.encoding.is_big_endian() && written_vr != Vr::UN {
             let words = words(tag, vr, bits_allocated);
             swap_in_place(self.out.get_mut(start..).unwrap_or_default(), words);
         }
     }
 
-    fn header(&mut self, tag: Tag, vr: Vr, length: u32) {
+    /// Writes tag, VR and length, and returns the VR.
+    fn header(&mut self, tag: Tag, vr: Vr, length: u32) -> Vr {
         self.tag(tag);
         if self.encoding == Encoding::ImplicitLittle {
-            return self.long(length);
+            self.long(length);
+            return vr;
         }
         // 0xFFFF would not be even, and marks deferrals.
-        match u16::try_from(length)
+        let short = u16::try_from(length)
             .ok()
-            .filter(|length| *length != DEFERRED_SHORT)
-        {
+            .filter(|length| *length != DEFERRED_SHORT);
+        match short {
             Some(length) if !has_long_length(vr) => {
                 self.out.extend_from_slice(&vr::code(vr));
                 self.short(length);
+                vr
             }
             _ => {
                 let vr = if has_long_length(vr) { vr } else { Vr::UN };
                 self.out.extend_from_slice(&vr::code(vr));
                 self.short(0);
                 self.long(length);
+                vr
             }
         }
     }

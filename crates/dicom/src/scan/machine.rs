@@ -5,7 +5,7 @@ use super::{PixelDataLocation, ScanError, ScanLimits, Scanned, Warning};
 use crate::encoding::{
     DecodeError, Delimiter, ElementHeader, Encoding, Limits, UNDEFINED, UndefinedForm,
     actual_encoding, has_long_length, is_dropped, looks_explicit_for_certain, swap_in_place,
-    word_size, write_deferral, write_plain_header,
+    word_size, write_deferral, write_element_header,
 };
 use crate::header::Header;
 use crate::transfer_syntax::{PixelForm, TransferSyntax};
@@ -14,6 +14,8 @@ use bytes::Bytes;
 
 /// Longer values can't stay in the header: the mark of a deferral must be no length.
 const INLINE_BYTES_CEILING: usize = 32 << 10;
+
+const HEADER_ENCODING: Encoding = Encoding::ExplicitLittle;
 
 pub(super) struct Machine {
     limits: ScanLimits,
@@ -349,7 +351,7 @@ impl Machine {
         }
         self.copy(input)?;
         self.reserve(12 + value.len(), input)?;
-        write_plain_header(&mut self.header, tag, vr, header.length);
+        write_element_header(&mut self.header, HEADER_ENCODING, tag, vr, header.length);
         let start = self.header.len();
         self.header.extend_from_slice(value);
         if !is_little {
@@ -470,7 +472,7 @@ impl Machine {
         }
         self.copy(input)?;
         self.reserve(12, input)?;
-        write_plain_header(&mut self.header, header.tag, Vr::SQ, 0);
+        write_element_header(&mut self.header, HEADER_ENCODING, header.tag, Vr::SQ, 0);
         // UN of undefined length is in implicit VR little endian (PS3.5 6.2.2), or should be.
         let is_unknown = header.vr == Vr::UN;
         let encoding = if is_unknown {
