@@ -80,6 +80,13 @@ pub struct Entry {
     pub length: u64,
 }
 
+impl Entry {
+    /// Whether it stands for a folder: its name ends like one (APPNOTE 4.3.8).
+    pub fn is_folder(&self) -> bool {
+        self.name.ends_with('/') || (self.length == 0 && self.name.ends_with('\\'))
+    }
+}
+
 /// Why an entry is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
@@ -212,7 +219,7 @@ fn unreadable(error: ZipError) -> EntryError {
 }
 
 /// A file that several readers share, each with its own position and buffer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct SharedFile {
     file: Arc<File>,
     length: u64,
@@ -242,6 +249,19 @@ impl SharedFile {
             .and_then(|skip| usize::try_from(skip).ok());
         skip.and_then(|skip| self.buffer.get(skip..))
             .unwrap_or_default()
+    }
+}
+
+impl Clone for SharedFile {
+    /// With a buffer of its own, filled when it is read.
+    fn clone(&self) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            length: self.length,
+            at: self.at,
+            buffer: Vec::new(),
+            buffer_at: 0,
+        }
     }
 }
 

@@ -1,0 +1,198 @@
+//! Requests over HTTP/1.1 to one server.
+
+use anyhow::Context;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Longest answer that is read into memory.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The path of the services when the address has none.
+const DEFAULT_PATH: &str = "/dicom-web";
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A DICOMweb server.
+#[derive(Debug, Clone)]
+pub struct DicomWeb {
+    client: Client<HttpConnector, Body>,
+    /// Without a slash at the end.
+    base: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long to wait before the next try, when the server says so.
+    pub retry_after: Option<Duration>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl DicomWeb {
+    /// The server at `http://host[:port][/path]`; without a path, `/dicom-web`.
+    pub fn new(address: &str) -> anyhow::Result<Self> {
+        let uri: Uri = address
+            .parse()
+            .with_context(|| format!("{address:?} is not an address"))?;
+        anyhow::ensure!(
+            uri.scheme_str() == Some("http"),
+            "{address:?}: only http:// addresses are supported here"
+        );
+        let authority = uri
+            .authority()
+            .with_context(|| format!("{address:?} has no host"))?;
+        anyhow::ensure!(
+            uri.query().is_none(),
+            "{address:?}: an address has no query"
+        );
+        let path = match uri.path().trim_end_matches('/') {
+            "" => DEFAULT_PATH,
+            path => path,
+        };
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build(connector);
+        Ok(Self {
+            client,
+            base: format!("http://{authority}{path}"),
+        })
+    }
+
+    /// The address of the services.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET of a path below the services; the body comes as it arrives.
+    pub async fn get(&self, path: &str, accept: &str) -> anyhow::Result<Response<Incoming>> {
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(format!("{}{path}", self.base))
+            .header(ACCEPT, accept)
+            .body(UnsyncBoxBody::new(Empty::new()))?;
+        self.send(request).await
+    }
+
+    /// POST of a body that comes through a channel; `cut` to the sender's end tells by closing
+    /// the channel.
+    pub async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        accept: &str,
+        chunks: mpsc::Receiver<Bytes>,
+    ) -> anyhow::Result<Answer> {
+        let frames = stream::unfold(chunks, |mut chunks| async move {
+            chunks
+                .recv()
+                .await
+                .map(|chunk| (Ok::<_, Infallible>(Frame::data(chunk)), chunks))
+        });
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{path}", self.base))
+            .header(CONTENT_TYPE, content_type)
+            .header(ACCEPT, accept)
+            .body(UnsyncBoxBody::new(StreamBody::new(frames)))?;
+        read_answer(self.send(request).await?).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> anyhow::Result<Response<Incoming>> {
+        self.client
+            .request(request)
+            .await
+            .with_context(|| format!("no answer from {}", self.base))
+    }
+}
+
+/// Reads the whole of an answer that is known to be small.
+pub async fn read_answer(response: Response<Incoming>) -> anyhow::Result<Answer> {
+    let status = response.status();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
+    let body = body
+        .map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?
+        .to_bytes();
+    Ok(Answer {
+        status,
+        retry_after,
+        body,
+    })
+}
+
+/// What a server says is wrong: the `detail` or `title` of a problem (RFC 9457), or the start of
+/// the text.
+pub fn problem_text(answer: &Answer) -> String {
+    let problem = serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
+    let member = |name| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    let text = member("detail")
+        .or_else(|| member("title"))
+        .unwrap_or_else(|| {
+            String::from_utf8_lossy(&answer.body)
+                .chars()
+                .take(200)
+                .collect()
+        });
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>();
+    match text.trim() {
+        "" => answer.status.to_string(),
+        text => format!("{}: {text}", answer.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_are_completed() {
+        let base = |address| DicomWeb::new(address).map(|server| server.base().to_owned());
+        assert_eq!(base("http://h:8104").unwrap(), "http://h:8104/dicom-web");
+        assert_eq!(base("http://h:8104/").unwrap(), "http://h:8104/dicom-web");
+        assert_eq!(base("http://h/pacs/rs/").unwrap(), "http://h/pacs/rs");
+        for wrong in ["https://h", "h:8104", "http://h/x?y", "", "ftp://h"] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn problems_are_shown_by_their_detail() {
+        let answer = |body: &'static str| Answer {
+            status: StatusCode::CONFLICT,
+            retry_after: None,
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        let text = problem_text(&answer(
+            r#"{"title":"t","detail":"no\u001b[2J such study"}"#,
+        ));
+        assert_eq!(text, "409 Conflict: no [2J such study");
+        assert_eq!(problem_text(&answer("")), "409 Conflict");
+        assert_eq!(problem_text(&answer("plain")), "409 Conflict: plain");
+    }
+}

@@ -1,0 +1,165 @@
+//! STOW-RS: storing one Part 10 file a request (PS3.18 §10.5).
+
+use super::client::{Answer, DicomWeb, problem_text};
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// Where parts end. It can be no line of a Part 10 file that is not made for the purpose; such a
+/// file would only be refused.
+const BOUNDARY: &str = "gantry-6d1f0c9b52e84b7f9a3c-part";
+/// Chunks that wait for the connection.
+const CHUNKS_AHEAD: usize = 4;
+
+/// What a server did with an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stowed {
+    /// It is stored; with the code of a warning if there was one (PS3.18 Table 10.5.3-2).
+    Stored(Option<u16>),
+    /// It is not stored, and never will be as it is.
+    Refused(String),
+    /// It is not stored, but may be later: the server has no room or too much to do.
+    Busy(String, Option<std::time::Duration>),
+}
+
+/// A request whose body is being written.
+pub struct Storing {
+    chunks: mpsc::Sender<Bytes>,
+    request: tokio::task::JoinHandle<anyhow::Result<Answer>>,
+}
+
+impl DicomWeb {
+    /// Starts to store one Part 10 file. Must be called within a runtime.
+    pub fn begin_store(&self) -> Storing {
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let server = self.clone();
+        let request = tokio::spawn(async move {
+            let content_type =
+                format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}");
+            server
+                .post(
+                    "/studies",
+                    &content_type,
+                    "application/dicom+json",
+                    receiver,
+                )
+                .await
+        });
+        Storing {
+            chunks: sender,
+            request,
+        }
+    }
+}
+
+impl Storing {
+    /// Writes the part's header.
+    pub async fn start(&self) -> Result<(), ()> {
+        let head = format!("--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n");
+        self.write(Bytes::from(head)).await
+    }
+
+    /// Writes more of the file. An error means that the server does not want more: its answer
+    /// tells why.
+    pub async fn write(&self, chunk: Bytes) -> Result<(), ()> {
+        self.chunks.send(chunk).await.map_err(|_| ())
+    }
+
+    /// Ends the body and waits for the answer.
+    pub async fn finish(self) -> anyhow::Result<Stowed> {
+        // When nobody receives any more, the answer is there already.
+        let _ = self
+            .write(Bytes::from(format!("\r\n--{BOUNDARY}--\r\n")))
+            .await;
+        drop(self.chunks);
+        Ok(outcome(&self.request.await??))
+    }
+
+    /// Gives up: the connection is closed in the middle of the body, so that nothing is stored.
+    pub fn abort(self) {
+        self.request.abort();
+    }
+}
+
+/// What the answer says about the one instance of the request (PS3.18 §10.5.3).
+fn outcome(answer: &Answer) -> Stowed {
+    match answer.status {
+        StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::INSUFFICIENT_STORAGE
+        | StatusCode::TOO_MANY_REQUESTS => {
+            return Stowed::Busy(problem_text(answer), answer.retry_after);
+        }
+        _ => {}
+    }
+    let module = serde_json::from_slice::<Value>(&answer.body).ok();
+    // Some servers answer with an array of one data set.
+    let module = match module {
+        Some(Value::Array(mut sets)) if !sets.is_empty() => Some(sets.remove(0)),
+        other => other,
+    };
+    let item = |tag: &str| module.as_ref()?.get(tag)?.get("Value")?.get(0);
+    if let Some(failed) = item("00081198").or_else(|| item("0008119A")) {
+        let code = number(failed, "00081197");
+        return Stowed::Refused(match code {
+            Some(code) => failure_text(code),
+            None => problem_text(answer),
+        });
+    }
+    if answer.status.is_success() {
+        let warning = item("00081199").and_then(|stored| number(stored, "00081196"));
+        return Stowed::Stored(warning);
+    }
+    Stowed::Refused(problem_text(answer))
+}
+
+fn number(item: &Value, tag: &str) -> Option<u16> {
+    let value = item.get(tag)?.get("Value")?.get(0)?;
+    u16::try_from(value.as_u64()?).ok()
+}
+
+/// Failure Reason (0008,1197) in words (PS3.18 Table 10.5.3-3, PS3.3 C.14.1.1).
+fn failure_text(code: u16) -> String {
+    let words = match code {
+        0x0110 => "processing failure",
+        0x0111 => "SOP Instance UID is in use for something else",
+        0x0122 => "SOP class not supported",
+        0x0124 => "not authorized",
+        0xA700..=0xA7FF => "out of resources",
+        0xA900..=0xA9FF => "data set does not match SOP class or request",
+        0xC000..=0xCFFF => "cannot be understood",
+        _ => "refused",
+    };
+    format!("{words} ({code:04X}H)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let stored =
+            r#"{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]}}]}}"#;
+        assert_eq!(outcome(&answer(200, stored)), Stowed::Stored(None));
+        let warned =
+            r#"{"00081199":{"vr":"SQ","Value":[{"00081196":{"vr":"US","Value":[45056]}}]}}"#;
+        assert_eq!(outcome(&answer(202, warned)), Stowed::Stored(Some(0xB000)));
+        let failed =
+            r#"[{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[43264]}}]}}]"#;
+        assert_eq!(
+            outcome(&answer(409, failed)),
+            Stowed::Refused("data set does not match SOP class or request (A900H)".into())
+        );
+        assert!(matches!(outcome(&answer(400, "bad")), Stowed::Refused(_)));
+        assert!(matches!(outcome(&answer(503, "")), Stowed::Busy(..)));
+    }
+}

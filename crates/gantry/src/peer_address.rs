@@ -1,0 +1,161 @@
+//! Naming a remote AE on the command line: `AE@host:port`, or the AE title of a `[[peer]]`.
+
+use crate::configuration::Configuration;
+use anyhow::Context;
+use gantry_core::ae_title::AeTitle;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A remote AE and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// The AE title to call.
+    pub ae_title: AeTitle,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Options with which every SCU command names itself and its peer.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PeerOptions {
+    /// The AE to call: AE@HOST:PORT, or the AE title of a [[peer]] in the configuration.
+    #[arg(value_name = "PEER")]
+    pub peer: String,
+    /// Our AE title [default: the configuration's, GANTRY].
+    #[arg(long, value_name = "AE", env = "GANTRY_AE_TITLE")]
+    pub aet: Option<AeTitle>,
+    /// Configuration file in which peers are looked up (TOML).
+    #[arg(long, env = "GANTRY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Seconds to wait for a connection, and for each answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+}
+
+impl PeerOptions {
+    /// Who calls and who is called.
+    pub fn resolve(&self) -> anyhow::Result<(AeTitle, PeerAddress)> {
+        let configuration = match &self.config {
+            Some(path) => Configuration::read(path)?,
+            None => Configuration::default(),
+        };
+        let own = self
+            .aet
+            .clone()
+            .unwrap_or_else(|| configuration.archive.ae_title.clone());
+        Ok((own, PeerAddress::resolve(&self.peer, &configuration)?))
+    }
+}
+
+impl PeerAddress {
+    /// Reads `AE@host:port`; an IPv6 address stands in brackets.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        // An AE title may contain an @, a host may not.
+        let (title, place) = text
+            .rsplit_once('@')
+            .with_context(|| format!("{text:?} is not AE@host:port"))?;
+        let (host, port) = place
+            .rsplit_once(':')
+            .with_context(|| format!("{text:?} has no port"))?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        anyhow::ensure!(!host.is_empty(), "{text:?} has no host");
+        let port = port
+            .parse()
+            .with_context(|| format!("{port:?} is not a port"))?;
+        anyhow::ensure!(port != 0, "port 0 cannot be called");
+        Ok(Self {
+            ae_title: AeTitle::parse(title)?,
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    /// Reads an address, or looks up the AE title of a configured peer.
+    pub fn resolve(text: &str, configuration: &Configuration) -> anyhow::Result<Self> {
+        if text.contains(['@', ':']) {
+            return Self::parse(text);
+        }
+        let peer = configuration
+            .peer
+            .iter()
+            .find(|peer| peer.ae_title.as_str() == text.trim())
+            .with_context(|| {
+                format!("{text:?} is neither AE@host:port nor a [[peer]] of the configuration")
+            })?;
+        Ok(Self {
+            ae_title: peer.ae_title.clone(),
+            host: peer.host.clone(),
+            port: peer.port,
+        })
+    }
+
+    /// Host and port, as a socket wants them.
+    pub fn socket(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "{}@[{}]:{}", self.ae_title, self.host, self.port),
+            false => write!(f, "{}@{}:{}", self.ae_title, self.host, self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_back_as_they_are_shown() {
+        for text in [
+            "PACS@127.0.0.1:11112",
+            "A@B@host.example:104",
+            "X@[::1]:104",
+        ] {
+            assert_eq!(PeerAddress::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            PeerAddress::parse("A@B@host:104")
+                .unwrap()
+                .ae_title
+                .as_str(),
+            "A@B"
+        );
+        assert_eq!(
+            PeerAddress::parse("X@[::1]:104").unwrap().socket(),
+            ("::1", 104)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, part) in [
+            ("PACS", "AE@host:port"),
+            ("PACS@host", "no port"),
+            ("PACS@:104", "no host"),
+            ("PACS@host:0", "port 0"),
+            ("PACS@host:x", "not a port"),
+            ("@host:104", "blank"),
+        ] {
+            let error = format!("{:#}", PeerAddress::parse(text).unwrap_err());
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn configured_peers_are_found_by_their_title() {
+        let configuration: Configuration =
+            toml::from_str("[[peer]]\nae_title = \"CT1\"\nhost = \"ct\"\nport = 104\n").unwrap();
+        let peer = PeerAddress::resolve("CT1", &configuration).unwrap();
+        assert_eq!(peer.to_string(), "CT1@ct:104");
+        assert!(PeerAddress::resolve("CT2", &configuration).is_err());
+    }
+}
