@@ -25,6 +25,7 @@ pub mod sop_class;
 pub mod text;
 pub mod transcode;
 pub mod transfer_syntax;
+pub mod xml;
 
 pub use dicom_core::{Tag, VR as Vr};
 pub use dicom_dictionary_std::{tags, uids};

@@ -2,6 +2,9 @@
 //! options, and what metadata become that are read.
 
 pub(crate) mod build;
+#[cfg(test)]
+pub(crate) mod strategies;
+pub(crate) mod values;
 
 use crate::Vr;
 use crate::data_set::DataSet;
