@@ -1,8 +1,8 @@
 //! Who may do what. Every use case asks here, and nowhere else is it decided.
 
+use crate::Archive;
 use crate::config::UnknownPeers;
 use crate::error::{Error, Result};
-use crate::Archive;
 use gantry_core::failure::Kind;
 use gantry_core::principal::{Door, Principal};
 
@@ -52,7 +52,10 @@ impl Archive {
             action = action.as_str(),
             "refused: not a configured peer"
         );
-        Err(Error::new(Kind::Forbidden, format!("not allowed to {}", action.as_str())))
+        Err(Error::new(
+            Kind::Forbidden,
+            format!("not allowed to {}", action.as_str()),
+        ))
     }
 
     fn permits(&self, principal: &Principal, action: Action) -> bool {

@@ -4,6 +4,7 @@ use crate::committer::Committer;
 use crate::config::ArchiveConfig;
 use crate::error::{Error, Result};
 use crate::peers::{Peer, Peers};
+use crate::retrieve::FactsCache;
 use crate::store::buffers::Buffers;
 use crate::{catch_up, commitment};
 use gantry_blob::{Blobs, DataLock, Ledger, Options};
@@ -11,12 +12,13 @@ use gantry_codec::{Limits, Pool, PoolOptions};
 use gantry_core::failure::Kind;
 use gantry_index::Index;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::Notify;
 
 /// An open archive. Doors share one by `Arc`.
 #[derive(Debug)]
 pub struct Archive {
+    this: Weak<Archive>,
     config: ArchiveConfig,
     peers: Peers,
     buffers: Arc<Buffers>,
@@ -24,11 +26,9 @@ pub struct Archive {
     index: Arc<Index>,
     committer: Committer,
     codecs: Pool,
+    facts: FactsCache,
     pub(crate) commitment_due: Arc<Notify>,
 }
-
-/// The index file's name in the data folder.
-pub(crate) const INDEX_FILE: &str = "index.sqlite";
 
 impl Archive {
     /// Opens the data folder, or begins one; brings the index up to date with the ledger.
@@ -36,9 +36,11 @@ impl Archive {
     /// # Errors
     /// [`Kind::Conflict`] when another process has it open; what storage or index refuse.
     pub async fn open(config: ArchiveConfig, peers: Vec<Peer>) -> Result<Arc<Self>> {
-        tokio::task::spawn_blocking(move || Self::open_blocking(config, peers))
+        let archive = tokio::task::spawn_blocking(move || Self::open_blocking(config, peers))
             .await
-            .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))?
+            .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))??;
+        archive.spawn_purging();
+        Ok(archive)
     }
 
     fn open_blocking(config: ArchiveConfig, peers: Vec<Peer>) -> Result<Arc<Self>> {
@@ -47,35 +49,33 @@ impl Archive {
         };
         std::fs::create_dir_all(&config.data).map_err(failed("the data folder cannot be made"))?;
         let lock = DataLock::acquire(&config.data)?;
-        let options = Options {
-            pack_bytes: config.pack_bytes,
-            inline_bytes_max: config.small_object_bytes as u64 + (1 << 16),
-            ..Options::default()
-        };
-        let ledger = Arc::new(Ledger::open(lock, options)?);
+        let ledger = Arc::new(Ledger::open(lock, ledger_options(&config))?);
         for damage in ledger.damage() {
             tracing::error!("stored bytes are damaged: {damage}");
         }
-        let index = Index::open(&config.data.join(INDEX_FILE))?;
-        let mut writer = index.writer()?;
-        catch_up::apply_ledger(&ledger, &index, &mut writer)?;
+        let (index, mut writer) = Index::open(&config.data, gantry_index::Options::default())?;
+        catch_up::apply_ledger(&ledger, &mut writer)?;
         let committer = Committer::start(Arc::clone(&ledger), writer, config.different_duplicate)
             .map_err(failed("the committer thread cannot be started"))?;
         let codecs = Pool::new(
-            PoolOptions { workers: workers(&config), ..PoolOptions::default() },
+            PoolOptions {
+                workers: workers(&config),
+                ..PoolOptions::default()
+            },
             Limits::default(),
         );
-        let archive = Self {
+        Ok(Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             peers: Peers::new(peers),
             buffers: Buffers::new(config.ingest_memory_bytes),
             ledger,
             index,
             committer,
             codecs,
+            facts: FactsCache::default(),
             commitment_due: commitment::due(),
             config,
-        };
-        Ok(Arc::new(archive))
+        }))
     }
 
     /// Ends the work in hand and makes the index whole. The archive takes no more changes.
@@ -122,13 +122,24 @@ impl Archive {
         &self.codecs
     }
 
+    /// A handle for work that goes on beside the caller's.
+    ///
+    /// The archive is held by whoever called, so there always is one.
+    pub(crate) fn handle(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
+    pub(crate) fn facts_cache(&self) -> &FactsCache {
+        &self.facts
+    }
+
     /// Reads the index where it may block.
-    pub(crate) async fn read_index<T: Send + 'static>(
+    pub(crate) async fn index_blocking<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&gantry_index::Reader) -> gantry_index::error::Result<T> + Send + 'static,
+        read: impl FnOnce(&Index) -> gantry_index::error::Result<T> + Send + 'static,
     ) -> Result<T> {
         let index = Arc::clone(&self.index);
-        let outcome = tokio::task::spawn_blocking(move || index.read(read))
+        let outcome = tokio::task::spawn_blocking(move || read(&index))
             .await
             .map_err(|error| Error::caused(Kind::Internal, "a look-up broke off", error))?;
         Ok(outcome?)
@@ -136,6 +147,16 @@ impl Archive {
 
     pub(crate) fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+}
+
+/// How the ledger is laid out.
+pub(crate) fn ledger_options(config: &ArchiveConfig) -> Options {
+    Options {
+        pack_bytes: config.pack_bytes,
+        // Room for the file meta information of an object of just that size.
+        inline_bytes_max: config.small_object_bytes as u64 + (1 << 16),
+        ..Options::default()
     }
 }
 

@@ -10,12 +10,9 @@ use gantry_dicom::part10::{self, MetaProgress};
 use gantry_dicom::scan::{ScanLimits, Scanned, Scanner};
 use gantry_dicom::tags;
 use gantry_dicom::transfer_syntax::TransferSyntax;
-use gantry_index::Index;
-use gantry_index::locate::Selection;
-use gantry_index::writer::{NewInstance, Writer};
+use gantry_index::{Change, NewInstance, Span, Writer};
 use std::collections::HashSet;
 use std::io::Read;
-use std::sync::Arc;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -36,16 +33,11 @@ pub struct Applied {
 /// # Errors
 /// When the index refuses, or the ledger ends before the index's position: then the index is
 /// another archive's, or the ledger has lost its end.
-pub(crate) fn apply_ledger(
-    ledger: &Arc<Ledger>,
-    index: &Index,
-    writer: &mut Writer,
-) -> Result<Applied> {
-    let from = index.applied_position()?.unwrap_or(Position { sequence: 0, pack: 0, offset: 0 });
-    if from == ledger.end() {
+pub(crate) fn apply_ledger(ledger: &Ledger, writer: &mut Writer) -> Result<Applied> {
+    if writer.applied_position().sequence == ledger.end().sequence {
         return Ok(Applied::default());
     }
-    let applied = apply_from(ledger, writer, from, &mut |_| {})?;
+    let applied = apply_all(ledger, writer, &mut |_| {})?;
     if applied.records > 0 {
         tracing::info!(
             records = applied.records,
@@ -57,24 +49,32 @@ pub(crate) fn apply_ledger(
     Ok(applied)
 }
 
-/// Applies the ledger from a position on; tells `progress` after each record.
-pub(crate) fn apply_from(
-    ledger: &Arc<Ledger>,
+/// Applies what the ledger has beyond the writer's position; tells `progress` after each record.
+pub(crate) fn apply_all(
+    ledger: &Ledger,
     writer: &mut Writer,
-    from: Position,
     progress: &mut dyn FnMut(&Applied),
 ) -> Result<Applied> {
-    let purged = purged(ledger, from)?;
+    let start = writer.applied_position();
+    let purged = purged(ledger, start)?;
     let mut applied = Applied::default();
-    for record in ledger.blobs().replay(from)? {
+    for record in ledger.blobs().replay(start)? {
         match record {
-            Ok(record) if record.blob.is_some_and(|blob| purged.contains(&blob.location)) => {
-                applied.records += 1;
-                writer.note_position(record.end)?;
-            }
             Ok(record) => {
                 applied.records += 1;
-                match apply(ledger, writer, &record) {
+                let span = Span {
+                    from: writer.applied_position(),
+                    to: record.end,
+                };
+                let is_gone = record
+                    .blob
+                    .is_some_and(|blob| purged.contains(&blob.location));
+                let outcome = if is_gone {
+                    Ok(0)
+                } else {
+                    apply(ledger, writer, &record, span)
+                };
+                match outcome {
                     Ok(instances) => applied.instances += instances,
                     Err(error) if is_of_record(&error) => {
                         applied.damaged += 1;
@@ -83,9 +83,18 @@ pub(crate) fn apply_from(
                             "a ledger record cannot be applied: {}",
                             error.chain()
                         );
-                        writer.note_position(record.end)?;
                     }
                     Err(error) => return Err(error),
+                }
+                if writer.applied_position() != record.end {
+                    // Nothing came of the record; it is passed all the same.
+                    writer.apply(
+                        &[],
+                        Some(Span {
+                            from: writer.applied_position(),
+                            to: record.end,
+                        }),
+                    )?;
                 }
             }
             Err(error @ BlobError::Corrupt { .. }) => {
@@ -105,9 +114,13 @@ fn purged(ledger: &Ledger, from: Position) -> Result<HashSet<BlobLocation>> {
     for record in ledger.blobs().replay(from)? {
         let Ok(record) = record else { continue };
         if record.kind == RecordKind::Event
-            && let Ok(LedgerEntry::Purged { locations, .. }) = LedgerEntry::from_bytes(&record.meta)
+            && let Ok(LedgerEntry::Collected { locations }) = LedgerEntry::from_bytes(&record.meta)
         {
-            purged.extend(locations.iter().filter_map(|text| BlobLocation::parse(text)));
+            purged.extend(
+                locations
+                    .iter()
+                    .filter_map(|text| BlobLocation::parse(text)),
+            );
         }
     }
     Ok(purged)
@@ -118,44 +131,74 @@ fn is_of_record(error: &Error) -> bool {
     matches!(error.kind(), Kind::Malformed | Kind::NotFound)
 }
 
-fn apply(ledger: &Ledger, writer: &mut Writer, record: &Record) -> Result<u64> {
-    let entry = LedgerEntry::from_bytes(&record.meta)
-        .map_err(|error| Error::caused(Kind::Malformed, "a ledger record is not readable", error))?;
-    match entry {
+fn apply(ledger: &Ledger, writer: &mut Writer, record: &Record, span: Span) -> Result<u64> {
+    let malformed = |what: &str| Error::new(Kind::Malformed, what);
+    let entry = LedgerEntry::from_bytes(&record.meta).map_err(|error| {
+        Error::caused(Kind::Malformed, "a ledger record is not readable", error)
+    })?;
+    let change = match entry {
         LedgerEntry::Stored(provenance) => {
             let blob = record
                 .blob
-                .ok_or_else(|| Error::new(Kind::Malformed, "a ledger record lacks its blob"))?;
-            return store(ledger, writer, record, &blob, &provenance);
+                .ok_or_else(|| malformed("a ledger record lacks its blob"))?;
+            return store(ledger, writer, span, &blob, &provenance);
         }
-        LedgerEntry::Deleted { selection, by } => {
-            writer.delete(&Selection::from(selection), by.at, Some(record.end))?;
+        LedgerEntry::Deleted {
+            deletion,
+            target,
+            by,
+        } => Change::Delete {
+            deletion,
+            target: target
+                .target()
+                .ok_or_else(|| malformed("a deletion does not say what it deletes"))?,
+            by: by.who().to_owned(),
+            at: by.at,
+        },
+        LedgerEntry::Restored { deletion, by } => Change::Restore {
+            deletion,
+            at: by.at,
+        },
+        LedgerEntry::Purged { deletion, at } => Change::Purge { deletion, at },
+        LedgerEntry::Collected { locations } => {
+            let locations: Vec<_> = locations
+                .iter()
+                .filter_map(|text| BlobLocation::parse(text))
+                .collect();
+            for location in &locations {
+                // It may have been freed before the crash: that is harmless.
+                ledger.purge(location)?;
+            }
+            Change::Collected(locations)
         }
-        LedgerEntry::Restored { selection, .. } => {
-            writer.restore(&Selection::from(selection), Some(record.end))?;
-        }
-        LedgerEntry::Purged { instances, .. } => {
-            writer.forget_all(&instances, Some(record.end))?;
-        }
-    }
+    };
+    writer.apply(&[change], Some(span))?;
     Ok(0)
 }
 
 fn store(
     ledger: &Ledger,
     writer: &mut Writer,
-    record: &Record,
+    span: Span,
     blob: &StoredBlob,
     provenance: &Provenance,
 ) -> Result<u64> {
     let (transfer_syntax_uid, scanned) = scan(ledger, blob)?;
     let malformed = |what: String| Error::new(Kind::Malformed, what);
-    let attributes =
-        scanned.header.parse().map_err(|error| malformed(format!("stored header: {error}")))?;
+    let attributes = scanned
+        .header
+        .parse()
+        .map_err(|error| malformed(format!("stored header: {error}")))?;
     let uid = |tag| {
-        attributes.ascii(tag).ok_or_else(|| malformed("a stored instance lacks a UID".into()))
+        attributes
+            .ascii(tag)
+            .ok_or_else(|| malformed("a stored instance lacks a UID".into()))
     };
-    let frame_index = frames::index(&attributes, &scanned, &mut Vec::new());
+    let frame_index = frames::index(
+        &attributes,
+        &scanned,
+        &TransferSyntax::of(&transfer_syntax_uid),
+    );
     let new = NewInstance {
         study_instance_uid: uid(tags::STUDY_INSTANCE_UID)?,
         series_instance_uid: uid(tags::SERIES_INSTANCE_UID)?,
@@ -163,17 +206,15 @@ fn store(
         sop_class_uid: uid(tags::SOP_CLASS_UID)?,
         transfer_syntax_uid: &transfer_syntax_uid,
         attributes: &attributes,
-        header: &scanned.header.0,
+        header: &scanned.header,
         frame_index: frame_index.as_deref(),
-        number_of_frames: frames::number(&attributes, &scanned),
         location: blob.location,
         data_set_offset: blob.data_set_offset,
         digest: blob.digest,
         received_at: provenance.at,
-        source: &provenance.source,
-        door: &provenance.door,
+        source: provenance.as_source(),
     };
-    writer.store(&[new], Some(record.end))?;
+    writer.apply(&[Change::Store(new)], Some(span))?;
     Ok(1)
 }
 
@@ -185,11 +226,15 @@ fn scan(ledger: &Ledger, blob: &StoredBlob) -> Result<(String, Scanned)> {
     let mut meta = vec![0; blob.data_set_offset as usize];
     reader.read_exact(&mut meta).map_err(unreadable)?;
     let Ok(MetaProgress::Read(meta)) = part10::read_meta(&meta, true) else {
-        return Err(malformed("a stored object has no file meta information".into()));
+        return Err(malformed(
+            "a stored object has no file meta information".into(),
+        ));
     };
     let transfer_syntax_uid = meta.transfer_syntax().to_owned();
-    let mut scanner =
-        Scanner::new(&TransferSyntax::of(&transfer_syntax_uid), ScanLimits::default());
+    let mut scanner = Scanner::new(
+        &TransferSyntax::of(&transfer_syntax_uid),
+        ScanLimits::default(),
+    );
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let length = reader.read(&mut chunk).map_err(unreadable)?;
@@ -197,8 +242,12 @@ fn scan(ledger: &Ledger, blob: &StoredBlob) -> Result<(String, Scanned)> {
             break;
         }
         let read = chunk.get(..length).unwrap_or_default();
-        scanner.feed(read).map_err(|error| malformed(error.to_string()))?;
+        scanner
+            .feed(read)
+            .map_err(|error| malformed(error.to_string()))?;
     }
-    let scanned = scanner.finish().map_err(|error| malformed(error.to_string()))?;
+    let scanned = scanner
+        .finish()
+        .map_err(|error| malformed(error.to_string()))?;
     Ok((transfer_syntax_uid, scanned))
 }

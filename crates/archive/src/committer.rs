@@ -1,6 +1,7 @@
 //! The one thread that changes what is stored: it takes everything that is waiting, makes it
 //! durable with one flush, brings the index up to date in one transaction, and answers each.
 
+use crate::catch_up;
 use crate::config::DifferentDuplicate;
 use crate::error::{Error, Result};
 use crate::ledger_entry::{LedgerEntry, Provenance};
@@ -9,23 +10,20 @@ use crate::store::prepare::Prepared;
 use crate::store::{StoreOutcome, Stored};
 use bytes::Bytes;
 use gantry_blob::failpoint;
-use gantry_blob::ledger::Ledger;
-use gantry_blob::record::{Appended, BlobContent, NewBlob, NewRecord, RecordKind};
+use gantry_blob::{Appended, BlobContent, Ledger, NewBlob, NewRecord, Position, RecordKind};
 use gantry_core::failure::Kind;
-use gantry_index::writer::{DuplicateAttempt, Existing, NewInstance, Outcome, Writer};
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use gantry_index::change::Attempt;
+use gantry_index::{Change, Existing, NewInstance, Outcome, Span, Writer};
+use std::collections::HashSet;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Instances that wait for the committer, at most.
 const WAITING_MAX: usize = 4096;
 /// Instances that share a flush, at most.
 const BATCH_MAX: usize = 512;
-/// Quiet time after which the index's log is moved into its file.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// The sending side.
 #[derive(Debug)]
@@ -35,11 +33,11 @@ pub(crate) struct Committer {
 }
 
 type Answer<T> = oneshot::Sender<Result<T>>;
-type Change = Box<dyn FnOnce(&mut Writer, &Ledger) + Send>;
+type Errand = Box<dyn FnOnce(&mut Writer, &Ledger) + Send>;
 
 enum Work {
     Store(Box<Prepared>, Answer<Stored>),
-    Change(Change),
+    Errand(Errand),
 }
 
 struct Waiting {
@@ -55,11 +53,19 @@ impl Committer {
         different_duplicate: DifferentDuplicate,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let mut thread = CommitterThread { ledger, writer, different_duplicate };
+        let mut thread = CommitterThread {
+            ledger,
+            writer,
+            different_duplicate,
+            is_index_behind: false,
+        };
         let handle = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || thread.run(&receiver))?;
-        Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(handle)) })
+        Ok(Self {
+            sender: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(handle)),
+        })
     }
 
     /// Stores an instance; returns when it is durable and can be found.
@@ -75,7 +81,7 @@ impl Committer {
         change: impl FnOnce(&mut Writer, &Ledger) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        self.send(Work::Change(Box::new(move |writer, ledger| {
+        self.send(Work::Errand(Box::new(move |writer, ledger| {
             // The one who asked may have gone; the change stands all the same.
             let _ = answer.send(change(writer, ledger));
         })))?;
@@ -84,8 +90,17 @@ impl Committer {
 
     /// Ends the thread after what is waiting is done. Blocks.
     pub(crate) fn stop(&self) {
-        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.sender
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -97,9 +112,10 @@ impl Committer {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         match sender.as_ref().map(|sender| sender.try_send(work)) {
             Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => {
-                Err(Error::new(Kind::OutOfResources, "too much is waiting to be stored"))
-            }
+            Some(Err(TrySendError::Full(_))) => Err(Error::new(
+                Kind::OutOfResources,
+                "too much is waiting to be stored",
+            )),
             Some(Err(TrySendError::Disconnected(_))) | None => Err(stopped()),
         }
     }
@@ -113,27 +129,32 @@ struct CommitterThread {
     ledger: Arc<Ledger>,
     writer: Writer,
     different_duplicate: DifferentDuplicate,
+    /// Whether the ledger has records that the index could not take.
+    is_index_behind: bool,
 }
 
 impl CommitterThread {
     fn run(&mut self, receiver: &Receiver<Work>) {
-        let mut is_checkpointed = true;
-        loop {
-            let work = match receiver.recv_timeout(QUIET) {
-                Ok(work) => work,
-                Err(RecvTimeoutError::Timeout) => {
-                    if !is_checkpointed {
-                        self.checkpoint();
-                        is_checkpointed = true;
-                    }
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            is_checkpointed = false;
+        while let Ok(work) = receiver.recv() {
             self.take(work, receiver);
         }
-        self.checkpoint();
+    }
+
+    /// After the index has refused records that the ledger took, they come first.
+    fn catch_up(&mut self) -> Result<()> {
+        if self.is_index_behind {
+            catch_up::apply_ledger(&self.ledger, &mut self.writer)?;
+            self.is_index_behind = false;
+        }
+        Ok(())
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
+        if let Err(error) = self.catch_up() {
+            tracing::error!("the index stays behind: {}", error.chain());
+        }
+        errand(&mut self.writer, &self.ledger);
+        self.is_index_behind = self.writer.applied_position() != self.ledger.end();
     }
 
     /// Does `work` together with all that is waiting behind it.
@@ -145,17 +166,20 @@ impl CommitterThread {
             match work {
                 Work::Store(prepared, answer) => {
                     batch_bytes += prepared.inline_length();
-                    batch.push(Waiting { prepared: *prepared, answer });
+                    batch.push(Waiting {
+                        prepared: *prepared,
+                        answer,
+                    });
                     let is_full = batch.len() >= BATCH_MAX
                         || batch_bytes >= self.ledger.batch_bytes_max() / 4;
                     if is_full {
                         break;
                     }
                 }
-                Work::Change(change) => {
+                Work::Errand(errand) => {
                     self.store(std::mem::take(&mut batch));
                     batch_bytes = 0;
-                    change(&mut self.writer, &self.ledger);
+                    self.run_errand(errand);
                 }
             }
             next = receiver.try_recv().ok();
@@ -163,26 +187,29 @@ impl CommitterThread {
         self.store(batch);
     }
 
-    fn checkpoint(&mut self) {
-        if let Err(error) = self.writer.checkpoint() {
-            tracing::warn!("the index's log stays long: {error}");
-        }
-    }
-
     fn store(&mut self, batch: Vec<Waiting>) {
         let mut fresh = Vec::with_capacity(batch.len());
         // Two of one UID in a batch: the second waits for the first, and is then a duplicate.
         let mut later = Vec::new();
-        let mut uids = HashMap::with_capacity(batch.len());
+        let mut uids = HashSet::with_capacity(batch.len());
+        if let Err(error) = self.catch_up() {
+            tracing::error!("nothing can be stored: {}", error.chain());
+            return fail_all(batch, &error);
+        }
         for waiting in batch {
             let uid = waiting.prepared.sop_instance_uid.clone();
-            if uids.insert(uid, ()).is_some() {
+            if !uids.insert(uid) {
                 later.push(waiting);
                 continue;
             }
-            match self.writer.existing(waiting.prepared.sop_instance_uid.as_str()) {
-                Ok(Some(existing)) if !existing.is_deleted => self.answer_duplicate(waiting, &existing),
-                Ok(_) => fresh.push(waiting),
+            let uid = waiting.prepared.sop_instance_uid.as_str();
+            match self
+                .writer
+                .find_existing(&[uid])
+                .map(|mut found| found.pop().flatten())
+            {
+                Ok(Some(existing)) => self.answer_duplicate(waiting, &existing),
+                Ok(None) => fresh.push(waiting),
                 Err(error) => waiting.fail(error.into()),
             }
         }
@@ -196,8 +223,11 @@ impl CommitterThread {
 
     fn store_fresh(&mut self, fresh: Vec<Waiting>) {
         let at = now_micros();
-        let (mut waiting, records): (Vec<_>, Vec<_>) =
-            fresh.into_iter().map(|waiting| waiting.into_record(at)).unzip();
+        let (mut waiting, records): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .map(|waiting| waiting.into_record(at))
+            .unzip();
+        let from = self.ledger.end();
         let appended = match self.ledger.append(&records) {
             Ok(appended) => appended,
             Err(error) => {
@@ -214,43 +244,21 @@ impl CommitterThread {
         if let Err(error) = failpoint::pass("committer.index") {
             tracing::error!("failpoint: {error}");
         }
-        match index(&mut self.writer, &waiting, &records, &appended, at) {
+        match index(&mut self.writer, &waiting, &records, &appended, from) {
             Ok(outcomes) => {
                 for (waiting, outcome) in waiting.drain(..).zip(outcomes) {
-                    self.answer(waiting, outcome);
+                    waiting.answer(outcome);
                 }
             }
             Err(error) => {
                 tracing::error!(instances = records.len(), "cannot index: {}", error.chain());
-                // They are in the ledger: the next start, or the sender's next attempt, finds
-                // them there. Nothing was promised.
+                // The ledger has them: they are indexed as soon as the index works again.
+                // Nothing was promised to their senders, who may send them again.
+                self.is_index_behind = true;
                 for waiting in waiting {
                     waiting.fail(Error::new(error.kind(), error.message()));
                 }
             }
-        }
-    }
-
-    fn answer(&mut self, waiting: WaitingForIndex, outcome: Outcome) {
-        match outcome {
-            Outcome::Stored { is_patient_other, replaced } => {
-                if let Some(location) = replaced
-                    && let Err(error) = self.ledger.purge(&location)
-                {
-                    tracing::warn!("space of a replaced instance is not freed: {error}");
-                }
-                let mut stored = waiting.stored;
-                if is_patient_other {
-                    stored.warnings.push("the study belongs to another Patient ID".into());
-                }
-                let _ = waiting.answer.send(Ok(stored));
-            }
-            Outcome::SeriesElsewhere => waiting.fail(Error::new(
-                Kind::Conflict,
-                "the Series Instance UID is in use in another study",
-            )),
-            Outcome::Exists(_) => waiting
-                .fail(Error::new(Kind::Conflict, "the SOP Instance UID has just been stored")),
         }
     }
 
@@ -266,18 +274,23 @@ impl CommitterThread {
         let provenance = Provenance::of(&prepared.principal, now_micros());
         tracing::warn!(
             sop_instance.uid = prepared.sop_instance_uid.as_str(),
-            peer = provenance.source,
+            peer = provenance.who(),
             is_elsewhere,
             "other bytes under a SOP Instance UID in use: the first are kept"
         );
-        let noted = self.writer.note_duplicate(&DuplicateAttempt {
-            sop_instance_uid: prepared.sop_instance_uid.as_str(),
-            digest: prepared.digest,
+        let attempt = Change::Attempt(Attempt {
             at: provenance.at,
-            source: &provenance.source,
-            door: &provenance.door,
+            kind: if is_elsewhere {
+                "elsewhere"
+            } else {
+                "different"
+            },
+            sop_instance_uid: prepared.sop_instance_uid.as_str(),
+            digest: Some(prepared.digest),
+            source: provenance.as_source(),
+            detail: "",
         });
-        if let Err(error) = noted {
+        if let Err(error) = self.writer.apply(&[attempt], None) {
             return waiting.fail(error.into());
         }
         if is_elsewhere {
@@ -309,7 +322,6 @@ struct IndexFacts {
     attributes: gantry_dicom::data_set::DataSet,
     header: gantry_dicom::header::Header,
     frame_index: Option<Bytes>,
-    number_of_frames: u32,
     provenance: Provenance,
 }
 
@@ -344,14 +356,46 @@ impl Waiting {
             attributes: prepared.attributes,
             header: prepared.header,
             frame_index: prepared.frame_index,
-            number_of_frames: prepared.number_of_frames,
             provenance,
         };
-        (WaitingForIndex { stored, answer, facts }, record)
+        (
+            WaitingForIndex {
+                stored,
+                answer,
+                facts,
+            },
+            record,
+        )
+    }
+}
+
+fn fail_all(batch: Vec<Waiting>, error: &Error) {
+    for waiting in batch {
+        waiting.fail(Error::new(error.kind(), error.message()));
     }
 }
 
 impl WaitingForIndex {
+    fn answer(self, outcome: Outcome) {
+        let mut stored = self.stored;
+        let answer = match outcome {
+            Outcome::Stored(found) => {
+                if found.has_other_patient {
+                    stored
+                        .warnings
+                        .push("the study belongs to another Patient ID".into());
+                }
+                Ok(stored)
+            }
+            _ => Err(Error::new(
+                Kind::Conflict,
+                "the SOP Instance UID has just come into use",
+            )),
+        };
+        // The sender may have gone; the instance is stored all the same.
+        let _ = self.answer.send(answer);
+    }
+
     fn fail(self, error: Error) {
         let _ = self.answer.send(Err(error));
     }
@@ -360,7 +404,11 @@ impl WaitingForIndex {
 /// Removes large files that no record will name.
 fn discard(records: Vec<NewRecord>) {
     for record in records {
-        if let Some(NewBlob { content: BlobContent::Large(large), .. }) = record.blob {
+        if let Some(NewBlob {
+            content: BlobContent::Large(large),
+            ..
+        }) = record.blob
+        {
             large.discard();
         }
     }
@@ -371,31 +419,31 @@ fn index(
     waiting: &[WaitingForIndex],
     records: &[NewRecord],
     appended: &[Appended],
-    at: i64,
+    from: Position,
 ) -> Result<Vec<Outcome>> {
-    let mut batch = Vec::with_capacity(waiting.len());
+    let mut changes = Vec::with_capacity(waiting.len());
+    let mut to = from;
     for ((waiting, record), appended) in waiting.iter().zip(records).zip(appended) {
         let (Some(blob), Some(location)) = (&record.blob, appended.location) else {
             return Err(Error::new(Kind::Internal, "the ledger has lost a blob"));
         };
         let WaitingForIndex { stored, facts, .. } = waiting;
-        batch.push(NewInstance {
+        to = appended.end;
+        changes.push(Change::Store(NewInstance {
             study_instance_uid: stored.study_instance_uid.as_str(),
             series_instance_uid: stored.series_instance_uid.as_str(),
             sop_instance_uid: stored.sop_instance_uid.as_str(),
             sop_class_uid: stored.sop_class_uid.as_str(),
             transfer_syntax_uid: &facts.transfer_syntax_uid,
             attributes: &facts.attributes,
-            header: &facts.header.0,
+            header: &facts.header,
             frame_index: facts.frame_index.as_deref(),
-            number_of_frames: facts.number_of_frames,
             location,
             data_set_offset: blob.data_set_offset,
             digest: blob.digest,
-            received_at: at,
-            source: &facts.provenance.source,
-            door: &facts.provenance.door,
-        });
+            received_at: facts.provenance.at,
+            source: facts.provenance.as_source(),
+        }));
     }
-    Ok(writer.store(&batch, appended.last().map(|appended| appended.end))?)
+    Ok(writer.apply(&changes, Some(Span { from, to }))?)
 }

@@ -19,7 +19,11 @@ pub struct Error {
 impl Error {
     /// A failure that has no deeper cause.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// A failure caused by another one.
@@ -28,7 +32,11 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(source.into()) }
+        Self {
+            kind,
+            message: message.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// What the peer can do about it.
@@ -78,5 +86,17 @@ impl From<gantry_index::error::IndexError> for Error {
 impl From<gantry_dicom::encoding::DecodeError> for Error {
     fn from(error: gantry_dicom::encoding::DecodeError) -> Self {
         Self::caused(Kind::Internal, "a stored header cannot be read", error)
+    }
+}
+
+impl From<gantry_codec::Error> for Error {
+    fn from(error: gantry_codec::Error) -> Self {
+        let kind = match error.kind() {
+            // What is stored was accepted as it is: that it cannot be decoded is no fault of the
+            // one who asks.
+            Kind::Malformed => Kind::Unsupported,
+            kind => kind,
+        };
+        Self::caused(kind, error.to_string(), error)
     }
 }

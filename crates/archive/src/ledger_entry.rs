@@ -1,8 +1,10 @@
 //! What ledger records mean to the archive.
 
 use bytes::Bytes;
+use gantry_core::ae_title::AeTitle;
 use gantry_core::principal::Principal;
-use gantry_index::locate::Selection;
+use gantry_index::Target;
+use gantry_index::change::Source;
 
 /// The meaning of a ledger record, as JSON in its meta bytes. Stable: old ledgers are read again.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -10,28 +12,33 @@ use gantry_index::locate::Selection;
 pub(crate) enum LedgerEntry {
     /// The record's blob is an instance that was received.
     Stored(Provenance),
-    /// Instances were deleted and can be restored.
+    /// Something was deleted and can be restored.
     Deleted {
-        /// Which.
-        selection: StoredSelection,
+        /// Identifies the deletion.
+        deletion: i64,
+        /// What.
+        target: StoredTarget,
         /// By whom and when.
         by: Provenance,
     },
-    /// Deleted instances were restored.
+    /// A deletion was undone.
     Restored {
-        /// Which.
-        selection: StoredSelection,
+        /// The deletion.
+        deletion: i64,
         /// By whom and when.
         by: Provenance,
     },
-    /// The bytes of deleted instances were freed for good.
+    /// A deletion became final.
     Purged {
-        /// SOP Instance UIDs.
-        instances: Vec<String>,
-        /// Where the bytes lay.
-        locations: Vec<String>,
+        /// The deletion.
+        deletion: i64,
         /// When, in microseconds since 1970.
         at: i64,
+    },
+    /// The space of bytes that nothing refers to is given back.
+    Collected {
+        /// Where they lay.
+        locations: Vec<String>,
     },
 }
 
@@ -40,26 +47,35 @@ pub(crate) enum LedgerEntry {
 pub(crate) struct Provenance {
     /// Microseconds since 1970.
     pub(crate) at: i64,
-    /// Calling AE title, user or address.
-    pub(crate) source: String,
-    /// The AE title that was called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) called: Option<String>,
-    /// Network address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) address: Option<String>,
     /// The door.
     pub(crate) door: String,
+    /// Calling AE title.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    calling: String,
+    /// The AE title that was called.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    called: String,
+    /// Network address.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    address: String,
+    /// User name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    user: String,
 }
 
-/// [`Selection`] as it is written down.
+/// [`Target`] as it is written down: the identifiers down to the level that is deleted.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub(crate) struct StoredSelection {
-    patient_ids: Vec<String>,
-    studies: Vec<String>,
-    series: Vec<String>,
-    instances: Vec<String>,
+pub(crate) struct StoredTarget {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patient_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    study: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    series: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
 }
 
 impl LedgerEntry {
@@ -75,32 +91,89 @@ impl LedgerEntry {
 
 impl Provenance {
     pub(crate) fn of(principal: &Principal, at: i64) -> Self {
-        let address = principal.address.map(|address| address.to_string());
-        let calling = principal.calling_ae.as_ref().map(ToString::to_string);
+        let title = |title: &Option<AeTitle>| title.as_ref().map(ToString::to_string);
         Self {
             at,
-            source: calling
-                .or_else(|| principal.user.clone())
-                .or_else(|| address.clone())
-                .unwrap_or_default(),
-            called: principal.called_ae.as_ref().map(ToString::to_string),
-            address,
             door: principal.door.as_str().into(),
+            calling: title(&principal.calling_ae).unwrap_or_default(),
+            called: title(&principal.called_ae).unwrap_or_default(),
+            address: principal
+                .address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+            user: principal.user.clone().unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn as_source(&self) -> Source<'_> {
+        Source {
+            door: &self.door,
+            calling_ae: &self.calling,
+            called_ae: &self.called,
+            address: &self.address,
+            user: &self.user,
+        }
+    }
+
+    /// Who it was, in one word.
+    pub(crate) fn who(&self) -> &str {
+        let candidates = [&self.user, &self.calling, &self.address, &self.door];
+        candidates
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .map_or("", String::as_str)
+    }
+}
+
+impl From<&Target> for StoredTarget {
+    fn from(target: &Target) -> Self {
+        let some = |text: &String| Some(text.clone());
+        match target {
+            Target::Patient { patient_id, issuer } => Self {
+                patient_id: some(patient_id),
+                issuer: issuer.clone(),
+                ..Self::default()
+            },
+            Target::Study { study } => Self {
+                study: some(study),
+                ..Self::default()
+            },
+            Target::Series { study, series } => Self {
+                study: some(study),
+                series: some(series),
+                ..Self::default()
+            },
+            Target::Instance {
+                study,
+                series,
+                instance,
+            } => Self {
+                study: some(study),
+                series: some(series),
+                instance: some(instance),
+                ..Self::default()
+            },
         }
     }
 }
 
-impl From<&Selection> for StoredSelection {
-    fn from(selection: &Selection) -> Self {
-        let Selection { patient_ids, studies, series, instances } = selection.clone();
-        Self { patient_ids, studies, series, instances }
-    }
-}
-
-impl From<StoredSelection> for Selection {
-    fn from(selection: StoredSelection) -> Self {
-        let StoredSelection { patient_ids, studies, series, instances } = selection;
-        Self { patient_ids, studies, series, instances }
+impl StoredTarget {
+    /// The target; nothing when identifiers are missing.
+    pub(crate) fn target(self) -> Option<Target> {
+        match (self.patient_id, self.study, self.series, self.instance) {
+            (Some(patient_id), None, None, None) => Some(Target::Patient {
+                patient_id,
+                issuer: self.issuer,
+            }),
+            (None, Some(study), None, None) => Some(Target::Study { study }),
+            (None, Some(study), Some(series), None) => Some(Target::Series { study, series }),
+            (None, Some(study), Some(series), Some(instance)) => Some(Target::Instance {
+                study,
+                series,
+                instance,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -110,13 +183,18 @@ mod tests {
 
     #[test]
     fn the_written_form_stays_readable() {
-        let text = br#"{"what":"stored","at":5,"source":"CT1","door":"dimse"}"#;
+        let text = br#"{"what":"stored","at":5,"door":"dimse","calling":"CT1"}"#;
         let entry = LedgerEntry::from_bytes(text).unwrap();
         assert_eq!(entry.to_bytes(), &text[..]);
-        let text = br#"{"what":"deleted","selection":{"studies":["1.2"]},"by":{"at":5,"source":"","door":"http"}}"#;
-        let LedgerEntry::Deleted { selection, .. } = LedgerEntry::from_bytes(text).unwrap() else {
+        let text = br#"{"what":"deleted","deletion":7,"target":{"study":"1.2"},"by":{"at":5,"door":"http"}}"#;
+        let LedgerEntry::Deleted { target, .. } = LedgerEntry::from_bytes(text).unwrap() else {
             panic!("another entry");
         };
-        assert_eq!(Selection::from(selection).studies, ["1.2"]);
+        assert_eq!(
+            target.target(),
+            Some(Target::Study {
+                study: "1.2".into()
+            })
+        );
     }
 }

@@ -45,8 +45,14 @@ impl Peers {
 
     /// Replaces all peers; associations that are open keep what they looked up.
     pub fn replace(&self, peers: Vec<Peer>) {
-        let table = peers.into_iter().map(|peer| (peer.ae_title.clone(), Arc::new(peer))).collect();
-        *self.by_ae_title.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        let table = peers
+            .into_iter()
+            .map(|peer| (peer.ae_title.clone(), Arc::new(peer)))
+            .collect();
+        *self
+            .by_ae_title
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 
     /// The peer of this title.
@@ -62,7 +68,10 @@ impl Peers {
     }
 
     fn table(&self) -> Arc<HashMap<AeTitle, Arc<Peer>>> {
-        self.by_ae_title.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.by_ae_title
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -8,136 +8,193 @@ use crate::statistics::now_micros;
 use gantry_blob::{Ledger, NewRecord, Position, RecordKind};
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
-use gantry_index::locate::Selection;
+use gantry_index::{Change, Outcome, Span, Writer};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Instances purged in one step.
-const PURGE_STEP: u32 = 1000;
+pub use gantry_index::Target;
+pub use gantry_index::remove::{Deletion, Removed};
+
+/// Blobs whose space is given back in one step.
+const COLLECT_STEP: usize = 1000;
+/// Deletions that are listed, at most.
+const DELETIONS_MAX: usize = 10_000;
 /// Microseconds in an hour.
 const HOUR_MICROS: i64 = 3600 * 1_000_000;
+/// How often it is looked for what is due.
+const LOOK: Duration = Duration::from_secs(600);
 
 impl Archive {
-    /// Deletes what is selected: it is no longer found, and can be restored until the window for
-    /// that has passed. Returns the number of instances.
+    /// Deletes the target: it is no longer found, and can be restored until the window for that
+    /// has passed. Returns the deletion's number, by which it is restored, and its extent.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`]; [`Kind::Malformed`] for a selection of everything; [`Kind::NotFound`]
-    /// when nothing was there.
-    pub async fn delete(&self, principal: &Principal, selection: &Selection) -> Result<u64> {
+    /// [`Kind::Forbidden`]; [`Kind::NotFound`] when nothing was there.
+    pub async fn delete(&self, principal: &Principal, target: Target) -> Result<(i64, Removed)> {
         self.authorize(principal, Action::Remove)?;
-        require_some(selection)?;
         let by = Provenance::of(principal, now_micros());
-        let at = by.at;
-        let selection = selection.clone();
-        let entry = LedgerEntry::Deleted { selection: (&selection).into(), by };
-        let removed = self
-            .committer()
-            .change(move |writer, ledger| {
-                let position = append(ledger, &entry)?;
-                Ok(writer.delete(&selection, at, Some(position))?)
-            })
-            .await?;
-        found(removed.instances)
+        let deletion = by.at;
+        let entry = LedgerEntry::Deleted {
+            deletion,
+            target: (&target).into(),
+            by: by.clone(),
+        };
+        let change = Change::Delete {
+            deletion,
+            target,
+            by: by.who().to_owned(),
+            at: by.at,
+        };
+        let removed = self.remove(entry, change).await?;
+        tracing::info!(
+            deletion,
+            by = by.who(),
+            instances = removed.instances,
+            "deleted"
+        );
+        Ok((deletion, removed))
     }
 
-    /// Restores what is selected of what was deleted. Returns the number of instances.
+    /// Undoes a deletion. What was stored again in between stays as it is.
     ///
     /// # Errors
     /// As [`Self::delete`].
-    pub async fn restore(&self, principal: &Principal, selection: &Selection) -> Result<u64> {
+    pub async fn restore(&self, principal: &Principal, deletion: i64) -> Result<Removed> {
         self.authorize(principal, Action::Remove)?;
-        require_some(selection)?;
         let by = Provenance::of(principal, now_micros());
-        let selection = selection.clone();
-        let entry = LedgerEntry::Restored { selection: (&selection).into(), by };
-        let restored = self
-            .committer()
-            .change(move |writer, ledger| {
-                let position = append(ledger, &entry)?;
-                Ok(writer.restore(&selection, Some(position))?)
-            })
+        let change = Change::Restore {
+            deletion,
+            at: by.at,
+        };
+        let who = by.who().to_owned();
+        let removed = self
+            .remove(LedgerEntry::Restored { deletion, by }, change)
             .await?;
-        found(restored.instances)
+        tracing::info!(
+            deletion,
+            by = who,
+            instances = removed.instances,
+            "restored"
+        );
+        Ok(removed)
     }
 
-    /// Frees the space of what was deleted longer ago than the window to restore. Returns the
-    /// number of instances.
+    /// Deletions that can be undone, the newest first.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`], or what the index refuses.
+    pub async fn deletions(&self, principal: &Principal) -> Result<Vec<Deletion>> {
+        self.authorize(principal, Action::Remove)?;
+        self.index_blocking(|index| index.open_deletions(None, DELETIONS_MAX))
+            .await
+    }
+
+    /// Makes deletions final whose window to restore has passed, and gives their space back.
+    /// Returns the number of instances.
     ///
     /// # Errors
     /// What storage or index refuse.
     pub async fn purge_due(&self) -> Result<u64> {
         let window = i64::from(self.config().restore_window_hours) * HOUR_MICROS;
-        let before = now_micros() - window;
-        let mut all = 0;
+        let now = now_micros();
+        let mut instances = 0;
+        let due = self
+            .index_blocking(move |index| index.open_deletions(Some(now - window), DELETIONS_MAX))
+            .await?;
+        for deletion in due {
+            let entry = LedgerEntry::Purged {
+                deletion: deletion.id,
+                at: now,
+            };
+            let change = Change::Purge {
+                deletion: deletion.id,
+                at: now,
+            };
+            instances += self.record(entry, change).await?.instances;
+        }
+        self.collect().await?;
+        Ok(instances)
+    }
+
+    /// Gives back the space of bytes that nothing refers to.
+    async fn collect(&self) -> Result<()> {
         loop {
-            let purged = self
-                .committer()
+            let garbage = self
+                .index_blocking(|index| index.garbage(COLLECT_STEP))
+                .await?;
+            if garbage.is_empty() {
+                return Ok(());
+            }
+            self.committer()
                 .change(move |writer, ledger| {
-                    let due = writer.due_for_purge(before, PURGE_STEP)?;
-                    if due.is_empty() {
-                        return Ok(0);
-                    }
-                    let (instances, locations): (Vec<_>, Vec<_>) = due.into_iter().unzip();
-                    let entry = LedgerEntry::Purged {
-                        instances: instances.clone(),
-                        locations: locations.iter().map(ToString::to_string).collect(),
-                        at: now_micros(),
-                    };
-                    let position = append(ledger, &entry)?;
-                    writer.forget_all(&instances, Some(position))?;
-                    for location in &locations {
+                    let locations = garbage.iter().map(ToString::to_string).collect();
+                    let entry = LedgerEntry::Collected { locations };
+                    let span = append(ledger, &entry)?;
+                    for location in &garbage {
                         ledger.purge(location)?;
                     }
-                    Ok(locations.len() as u64)
+                    writer.apply(&[Change::Collected(garbage)], Some(span))?;
+                    Ok(())
                 })
                 .await?;
-            all += purged;
-            if purged == 0 {
-                return Ok(all);
-            }
         }
+    }
+
+    async fn remove(&self, entry: LedgerEntry, change: Change<'static>) -> Result<Removed> {
+        let removed = self.record(entry, change).await?;
+        if removed.instances == 0 {
+            return Err(Error::new(Kind::NotFound, "there is nothing of that kind"));
+        }
+        Ok(removed)
+    }
+
+    /// Makes an event durable and applies it.
+    async fn record(&self, entry: LedgerEntry, change: Change<'static>) -> Result<Removed> {
+        self.committer()
+            .change(move |writer: &mut Writer, ledger: &Ledger| {
+                let span = append(ledger, &entry)?;
+                let outcomes = writer.apply(&[change], Some(span))?;
+                Ok(match outcomes.into_iter().next() {
+                    Some(Outcome::Removed(removed)) => removed,
+                    _ => Removed::default(),
+                })
+            })
+            .await
     }
 
     /// Purges from time to time, until the archive is gone.
     pub(crate) fn spawn_purging(self: &Arc<Self>) {
         let archive = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut interval = tokio::time::interval(std::time::Duration::from_secs(600));
+            let mut interval = tokio::time::interval(LOOK);
             loop {
                 interval.tick().await;
-                let Some(archive) = archive.upgrade() else { return };
+                let Some(archive) = archive.upgrade() else {
+                    return;
+                };
+                archive.buffers().release_kept();
                 match archive.purge_due().await {
                     Ok(0) => {}
                     Ok(instances) => tracing::info!(instances, "deleted instances were purged"),
-                    Err(error) if error.kind() == Kind::OutOfResources => return,
-                    Err(error) => tracing::error!("purging failed: {}", error.chain()),
+                    Err(error) => tracing::warn!("purging waits: {}", error.chain()),
                 }
             }
         });
     }
 }
 
-/// Everything at once is never meant.
-fn require_some(selection: &Selection) -> Result<()> {
-    if selection.is_empty() {
-        return Err(Error::new(Kind::Malformed, "nothing is selected"));
-    }
-    Ok(())
-}
-
-fn found(instances: u64) -> Result<u64> {
-    if instances == 0 {
-        return Err(Error::new(Kind::NotFound, "there is nothing of that kind"));
-    }
-    Ok(instances)
-}
-
-/// Makes an event durable in the ledger; returns the position behind it.
-fn append(ledger: &Ledger, entry: &LedgerEntry) -> Result<Position> {
-    let record = NewRecord { kind: RecordKind::Event, meta: entry.to_bytes(), blob: None };
+/// Makes an event durable in the ledger; returns the stretch it takes there.
+fn append(ledger: &Ledger, entry: &LedgerEntry) -> Result<Span> {
+    let from: Position = ledger.end();
+    let record = NewRecord {
+        kind: RecordKind::Event,
+        meta: entry.to_bytes(),
+        blob: None,
+    };
     let appended = ledger.append(&[record])?;
-    appended
+    let to = appended
         .last()
         .map(|appended| appended.end)
-        .ok_or_else(|| Error::new(Kind::Internal, "the ledger did not answer"))
+        .ok_or_else(|| Error::new(Kind::Internal, "the ledger did not answer"))?;
+    Ok(Span { from, to })
 }

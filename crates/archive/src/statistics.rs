@@ -21,8 +21,8 @@ pub struct Statistics {
     pub bytes: u64,
     /// Instances that were deleted and can still be restored.
     pub deleted_instances: u64,
-    /// Attempts to store other bytes under a SOP Instance UID in use.
-    pub duplicate_attempts: u64,
+    /// Bytes of their stored objects.
+    pub deleted_bytes: u64,
 }
 
 impl Archive {
@@ -32,7 +32,7 @@ impl Archive {
     /// When the principal may not ask, or the index fails.
     pub async fn statistics(&self, principal: &Principal) -> Result<Statistics> {
         self.authorize(principal, Action::Query)?;
-        let counts = self.read_index(gantry_index::statistics::counts).await?;
+        let counts = self.index_blocking(|index| index.statistics()).await?;
         Ok(Statistics {
             patients: counts.patients,
             studies: counts.studies,
@@ -40,13 +40,15 @@ impl Archive {
             instances: counts.instances,
             bytes: counts.bytes,
             deleted_instances: counts.deleted_instances,
-            duplicate_attempts: counts.duplicate_attempts,
+            deleted_bytes: counts.deleted_bytes,
         })
     }
 }
 
 /// Now, in microseconds since 1970.
 pub(crate) fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

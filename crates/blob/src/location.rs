@@ -100,6 +100,26 @@ impl BlobLocation {
     }
 }
 
+impl BlobLocation {
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (place, length) = text.rsplit_once('+')?;
+        let length = length.parse().ok()?;
+        if let Some(id) = place.strip_prefix("large:") {
+            return Some(Self::Large {
+                id: LargeId::parse(id)?,
+                length,
+            });
+        }
+        let (pack, offset) = place.strip_prefix("pack:")?.split_once(':')?;
+        Some(Self::Pack {
+            pack: pack.parse().ok()?,
+            offset: offset.parse().ok()?,
+            length,
+        })
+    }
+}
+
 /// `pack:1:4096+525000` or `large:<32 hex digits>+525000`.
 impl fmt::Display for BlobLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

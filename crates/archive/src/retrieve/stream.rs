@@ -31,7 +31,10 @@ enum Source {
 impl ByteStream {
     /// A stream of one chunk.
     pub fn ready(bytes: Bytes) -> Self {
-        Self { length: Some(bytes.len() as u64), source: Source::Ready(Some(bytes)) }
+        Self {
+            length: Some(bytes.len() as u64),
+            source: Source::Ready(Some(bytes)),
+        }
     }
 
     /// Length in bytes of what is still to come, where it is known.
@@ -61,7 +64,10 @@ impl ByteStream {
             }
             rest.extend_from_slice(&chunk);
             if rest.len() > limit {
-                return Err(Error::new(Kind::OutOfResources, "the value is too large to hold"));
+                return Err(Error::new(
+                    Kind::OutOfResources,
+                    "the value is too large to hold",
+                ));
             }
         }
         if !rest.is_empty() {
@@ -77,7 +83,11 @@ impl ByteStream {
     ) -> Self {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         tokio::task::spawn_blocking(move || {
-            let mut writer = ChunkWriter { sender, chunk: Vec::new(), is_abandoned: false };
+            let mut writer = ChunkWriter {
+                sender,
+                chunk: Vec::new(),
+                is_abandoned: false,
+            };
             if let Err(error) = produce(&mut writer).and_then(|()| writer.finish())
                 && !writer.is_abandoned
             {
@@ -85,7 +95,10 @@ impl ByteStream {
                 let _ = writer.sender.blocking_send(Err(error));
             }
         });
-        Self { length, source: Source::Channel(receiver) }
+        Self {
+            length,
+            source: Source::Channel(receiver),
+        }
     }
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
@@ -121,7 +134,11 @@ impl ChunkWriter {
     /// Hands over what was written.
     fn finish(&mut self) -> Result<()> {
         let chunk = std::mem::take(&mut self.chunk);
-        if chunk.is_empty() { Ok(()) } else { self.hand_over(chunk.into()) }
+        if chunk.is_empty() {
+            Ok(())
+        } else {
+            self.hand_over(chunk.into())
+        }
     }
 
     fn hand_over(&mut self, bytes: Bytes) -> Result<()> {
@@ -172,7 +189,10 @@ mod tests {
             Err(Error::new(Kind::Internal, "broken"))
         });
         // What was not handed over yet is lost with the error: a partial chunk helps nobody.
-        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), Kind::Internal);
+        assert_eq!(
+            stream.next().await.unwrap().unwrap_err().kind(),
+            Kind::Internal
+        );
         assert!(stream.next().await.is_none());
     }
 
@@ -188,7 +208,9 @@ mod tests {
             outcome
         });
         drop(stream);
-        let stopped = tokio::task::spawn_blocking(move || tell.recv()).await.unwrap();
+        let stopped = tokio::task::spawn_blocking(move || tell.recv())
+            .await
+            .unwrap();
         assert_eq!(stopped, Ok(true));
     }
 }

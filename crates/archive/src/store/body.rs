@@ -40,7 +40,10 @@ struct Staged {
 
 impl Body {
     pub(crate) fn new(buffers: &Arc<Buffers>, small_bytes_max: usize) -> Self {
-        Self { small_bytes_max, place: Place::Memory(buffers.take()) }
+        Self {
+            small_bytes_max,
+            place: Place::Memory(buffers.take()),
+        }
     }
 
     /// Takes the next bytes of the data set.
@@ -51,9 +54,15 @@ impl Body {
             }
             self.spill(archive).await?;
         }
-        let Place::Staged(staged) = &mut self.place else { return Err(is_away()) };
+        let Place::Staged(staged) = &mut self.place else {
+            return Err(is_away());
+        };
         staged.pending.extend_from_slice(chunk);
-        if staged.pending.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }
+        if staged.pending.len() >= WRITE_BYTES {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Moves what is in memory to a staging file.
@@ -69,7 +78,10 @@ impl Body {
             Ok(file)
         })
         .await?;
-        self.place = Place::Staged(Box::new(Staged { file, pending: Vec::new() }));
+        self.place = Place::Staged(Box::new(Staged {
+            file,
+            pending: Vec::new(),
+        }));
         Ok(())
     }
 
@@ -99,9 +111,10 @@ impl Body {
             self.flush().await?;
         }
         match self.place {
-            Place::Memory(buffer) => {
-                Ok(BlobContent::Inline(vec![file_meta.into(), Bytes::from_owner(buffer)]))
-            }
+            Place::Memory(buffer) => Ok(BlobContent::Inline(vec![
+                file_meta.into(),
+                Bytes::from_owner(buffer),
+            ])),
             Place::Staged(staged) => {
                 let large = blocking(move || {
                     let mut file = staged.file;

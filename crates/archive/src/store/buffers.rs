@@ -39,13 +39,24 @@ impl Buffers {
 
     /// An empty buffer.
     pub fn take(self: &Arc<Self>) -> Buffer {
-        let bytes = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Buffer { bytes: bytes.unwrap_or_default(), accounted_bytes: 0, pool: Arc::clone(self) }
+        let bytes = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        Buffer {
+            bytes: bytes.unwrap_or_default(),
+            accounted_bytes: 0,
+            pool: Arc::clone(self),
+        }
     }
 
     /// Frees kept memory, when nothing has arrived for a while.
     pub fn release_kept(&self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     fn reserve(&self, bytes: usize) -> bool {
@@ -94,10 +105,16 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.pool.in_use_bytes.fetch_sub(self.accounted_bytes, Ordering::Relaxed);
+        self.pool
+            .in_use_bytes
+            .fetch_sub(self.accounted_bytes, Ordering::Relaxed);
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .pool
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if bytes.capacity() > 0 && free.len() < KEPT_MAX {
             free.push(bytes);
         }

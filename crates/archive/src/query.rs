@@ -1,0 +1,286 @@
+//! The one way to ask: from an identifier or a search to answers.
+
+use crate::Archive;
+use crate::access::Action;
+use crate::error::{Error, Result};
+use gantry_core::failure::Kind;
+use gantry_core::level::Level;
+use gantry_core::principal::Principal;
+use gantry_dicom::character_set::CharacterSet;
+use gantry_dicom::data_set::{DataSet, Element};
+use gantry_dicom::matching::{Key, MatchOptions, keys};
+use gantry_dicom::{Tag, Vr, tags};
+use gantry_index::search::Cancel;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+pub use gantry_index::query::Query;
+
+/// A Query/Retrieve information model (PS3.4 C.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Model {
+    /// Patient Root.
+    PatientRoot,
+    /// Study Root: the patient's attributes are the study's.
+    StudyRoot,
+    /// Patient/Study Only (retired).
+    PatientStudyOnly,
+}
+
+/// What was negotiated for a query besides the baseline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FindOptions {
+    /// Relational queries: unique keys of higher levels may be missing.
+    pub is_relational: bool,
+    /// How keys are matched.
+    pub matching: MatchOptions,
+}
+
+/// The unique key of each level, from the whole to the part.
+const UNIQUE_KEYS: [(Level, Tag, Vr); 4] = [
+    (Level::Patient, tags::PATIENT_ID, Vr::LO),
+    (Level::Study, tags::STUDY_INSTANCE_UID, Vr::UI),
+    (Level::Series, tags::SERIES_INSTANCE_UID, Vr::UI),
+    (Level::Instance, tags::SOP_INSTANCE_UID, Vr::UI),
+];
+
+/// A C-FIND request that was understood.
+#[derive(Debug, Clone)]
+pub struct FindRequest {
+    /// What is listed.
+    pub level: Level,
+    /// Conditions, universal ones included.
+    pub keys: Vec<Key>,
+    /// Attributes to give back, in the order of the identifier.
+    pub wanted: Vec<(Tag, Vr)>,
+    /// The character set of the request, in which the answers are given where it can express
+    /// them.
+    pub character_set: CharacterSet,
+}
+
+impl Model {
+    /// The levels that can be asked for.
+    pub fn levels(self) -> &'static [Level] {
+        match self {
+            Self::PatientRoot => &Level::ALL,
+            Self::StudyRoot => &[Level::Study, Level::Series, Level::Instance],
+            Self::PatientStudyOnly => &[Level::Patient, Level::Study],
+        }
+    }
+
+    /// The unique keys that have to be given above `level` (PS3.4 C.4.1.2.1), or for a retrieval
+    /// above and at it.
+    fn unique_keys(self) -> impl Iterator<Item = (Level, Tag, Vr)> {
+        UNIQUE_KEYS
+            .into_iter()
+            .filter(move |(level, ..)| self.levels().contains(level))
+    }
+
+    /// Reads Query/Retrieve Level (0008,0052).
+    ///
+    /// # Errors
+    /// [`Kind::MismatchedSopClass`] (A900) when it is missing or not one of the model's.
+    pub fn level(self, identifier: &DataSet) -> Result<Level> {
+        let text = identifier
+            .ascii(tags::QUERY_RETRIEVE_LEVEL)
+            .unwrap_or_default();
+        Level::parse(text)
+            .filter(|level| self.levels().contains(level))
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::MismatchedSopClass,
+                    "Query/Retrieve Level is missing or not one of this model's",
+                )
+            })
+    }
+}
+
+impl FindRequest {
+    /// Reads the identifier of a C-FIND.
+    ///
+    /// # Errors
+    /// [`Kind::MismatchedSopClass`] when the level or the hierarchy of unique keys is wrong or a
+    /// key cannot be matched (A900).
+    pub fn from_identifier(
+        identifier: &DataSet,
+        model: Model,
+        options: &FindOptions,
+    ) -> Result<Self> {
+        let level = model.level(identifier)?;
+        if !options.is_relational {
+            require_hierarchy(identifier, model, level)?;
+        }
+        let keys = keys(identifier, &options.matching)
+            .map_err(|error| Error::caused(Kind::MismatchedSopClass, error.to_string(), error))?;
+        let wanted = identifier
+            .elements()
+            .iter()
+            .filter(|element| is_returned(element))
+            .map(|element| (element.tag, element.known_vr()))
+            .collect();
+        Ok(Self {
+            level,
+            keys,
+            wanted,
+            character_set: identifier.character_set(),
+        })
+    }
+}
+
+/// Answers on their way. Dropping them ends the search.
+#[derive(Debug)]
+pub struct Matches {
+    receiver: mpsc::Receiver<Result<Vec<DataSet>>>,
+    batch: std::vec::IntoIter<DataSet>,
+}
+
+impl Matches {
+    /// The next answer, a data set in UTF-8; nothing at the end. An error ends the answers.
+    pub async fn next(&mut self) -> Option<Result<DataSet>> {
+        loop {
+            if let Some(answer) = self.batch.next() {
+                return Some(Ok(answer));
+            }
+            match self.receiver.recv().await? {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Answers that are handed over together, at most.
+const BATCH_MAX: usize = 64;
+/// Batches that wait for the one who asked.
+const BATCHES_AHEAD: usize = 4;
+
+impl Archive {
+    /// Asks the index. The search sees the archive as it was when it began, and goes on only as
+    /// fast as the answers are taken.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`]. What the index refuses comes with the answers.
+    pub async fn find(&self, principal: &Principal, query: Query) -> Result<Matches> {
+        self.authorize(principal, Action::Query)?;
+        let index = Arc::clone(self.index());
+        let ae_title = self.config().ae_title.clone();
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        tokio::task::spawn_blocking(move || {
+            let mut batch = Vec::new();
+            // The first answers go at once; later ones in company.
+            let mut batch_max = 1;
+            let outcome = index.search(&query, &Cancel::default(), |found| {
+                batch.push(answer(found.attributes, query.level, ae_title.as_str()));
+                if batch.len() < batch_max {
+                    return ControlFlow::Continue(());
+                }
+                batch_max = (batch_max * 2).min(BATCH_MAX);
+                match sender.blocking_send(Ok(std::mem::take(&mut batch))) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            });
+            // The one who asked may have gone: then nobody is left to tell.
+            let _ = match outcome {
+                Ok(_) => sender.blocking_send(Ok(batch)),
+                Err(error) => sender.blocking_send(Err(error.into())),
+            };
+        });
+        Ok(Matches {
+            receiver,
+            batch: Vec::new().into_iter(),
+        })
+    }
+}
+
+/// What every answer says besides what was asked (PS3.4 C.4.1.1.3.2).
+fn answer(mut answer: DataSet, level: Level, ae_title: &str) -> DataSet {
+    answer.put_text(tags::QUERY_RETRIEVE_LEVEL, Vr::CS, level.as_str());
+    answer.put_text(tags::RETRIEVE_AE_TITLE, Vr::AE, ae_title);
+    answer.put_text(tags::INSTANCE_AVAILABILITY, Vr::CS, "ONLINE");
+    answer
+}
+
+/// Whether an element of the identifier asks for a value; the others rule the request.
+fn is_returned(element: &Element) -> bool {
+    !matches!(
+        element.tag,
+        tags::SPECIFIC_CHARACTER_SET | tags::QUERY_RETRIEVE_LEVEL | tags::QUERY_RETRIEVE_VIEW
+    ) && element.tag.1 != 0
+}
+
+/// Without relational queries each unique key above the level has to be there with one value.
+fn require_hierarchy(identifier: &DataSet, model: Model, level: Level) -> Result<()> {
+    for (of, tag, _) in model.unique_keys().filter(|(of, ..)| *of < level) {
+        let mut values = identifier.strings(tag);
+        let value = values.pop().unwrap_or_default();
+        let is_wild = value.contains(['*', '?']);
+        if value.is_empty() || !values.is_empty() || is_wild {
+            return Err(Error::new(
+                Kind::MismatchedSopClass,
+                format!("the unique key of level {of} has to have one value"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identifier(level: &str, given: &[(Tag, Vr, &str)]) -> DataSet {
+        let mut identifier = DataSet::new();
+        identifier.put_text(tags::QUERY_RETRIEVE_LEVEL, Vr::CS, level);
+        for (tag, vr, text) in given {
+            identifier.put_text(*tag, *vr, text);
+        }
+        identifier
+    }
+
+    fn check(identifier: &DataSet, model: Model) -> Result<FindRequest> {
+        FindRequest::from_identifier(identifier, model, &FindOptions::default())
+    }
+
+    #[test]
+    fn the_level_has_to_be_one_of_the_model() {
+        for (level, model, is_good) in [
+            ("PATIENT", Model::PatientRoot, true),
+            ("PATIENT", Model::StudyRoot, false),
+            ("SERIES", Model::PatientStudyOnly, false),
+            ("", Model::StudyRoot, false),
+            ("STUDIES", Model::StudyRoot, false),
+        ] {
+            assert_eq!(
+                check(&identifier(level, &[]), model).is_ok(),
+                is_good,
+                "{level}"
+            );
+        }
+    }
+
+    #[test]
+    fn unique_keys_above_the_level_are_required_and_single() {
+        let series =
+            |study: &str| identifier("SERIES", &[(tags::STUDY_INSTANCE_UID, Vr::UI, study)]);
+        assert!(check(&series("1.2"), Model::StudyRoot).is_ok());
+        assert!(check(&series("1.2"), Model::PatientRoot).is_err());
+        assert!(check(&series(""), Model::StudyRoot).is_err());
+        assert!(check(&series("1.2\\1.3"), Model::StudyRoot).is_err());
+        let options = FindOptions {
+            is_relational: true,
+            ..FindOptions::default()
+        };
+        let relational =
+            FindRequest::from_identifier(&identifier("SERIES", &[]), Model::StudyRoot, &options);
+        assert!(relational.is_ok());
+    }
+
+    #[test]
+    fn what_rules_the_request_is_not_given_back() {
+        let identifier = identifier("STUDY", &[(tags::PATIENT_NAME, Vr::PN, "A*")]);
+        let request = check(&identifier, Model::StudyRoot).unwrap();
+        assert_eq!(request.wanted, [(tags::PATIENT_NAME, Vr::PN)]);
+    }
+}
