@@ -33,7 +33,7 @@ pub(crate) use element_header::{
     Delimiter, ElementHeader, UNDEFINED, looks_explicit, looks_explicit_for_certain,
 };
 pub(crate) use guess::actual_encoding;
-pub(crate) use parse::{UndefinedForm, deferral, is_dropped, parse_header};
+pub(crate) use parse::{UndefinedForm, deferral, is_dropped, parse_header, resolve_unknown};
 pub(crate) use write::{write_deferral, write_element, write_element_header, write_header};
 
 use crate::{Tag, Vr};

@@ -4,8 +4,8 @@ use super::fragments::FragmentTable;
 use super::{PixelDataLocation, ScanError, ScanLimits, Scanned, Warning};
 use crate::encoding::{
     DecodeError, Delimiter, ElementHeader, Encoding, Limits, UNDEFINED, UndefinedForm,
-    actual_encoding, has_long_length, is_dropped, looks_explicit_for_certain, swap_in_place,
-    word_size, write_deferral, write_element_header,
+    actual_encoding, has_long_length, is_dropped, looks_explicit_for_certain, resolve_unknown,
+    swap_in_place, word_size, write_deferral, write_element_header,
 };
 use crate::header::Header;
 use crate::transfer_syntax::{PixelForm, TransferSyntax};
@@ -320,6 +320,19 @@ impl Machine {
         Ok(Step::Made)
     }
 
+    /// The VR for the header: that of the dictionary where the sender had none (PS3.5 6.2.2).
+    #[inline]
+    fn resolved_vr(&self, header: &ElementHeader) -> Vr {
+        if header.vr != Vr::UN {
+            return header.vr;
+        }
+        resolve_unknown(
+            header.tag,
+            header.length as usize,
+            self.level.pixels_are_signed,
+        )
+    }
+
     /// A value that stays in the header.
     #[inline]
     fn keep(
@@ -328,7 +341,7 @@ impl Machine {
         value: &[u8],
         input: &mut Input<'_>,
     ) -> Result<(), ScanError> {
-        let ElementHeader { tag, vr, .. } = *header;
+        let tag = header.tag;
         let is_little = !self.level.encoding.is_big_endian();
         if tag == tags::PIXEL_REPRESENTATION && value.len() == 2 {
             let low = if is_little {
@@ -345,7 +358,8 @@ impl Machine {
                 _ => {}
             }
         }
-        if header.is_plain {
+        let vr = self.resolved_vr(header);
+        if header.is_plain && vr == header.vr {
             input.at += header.size + value.len();
             return Ok(());
         }
@@ -354,7 +368,8 @@ impl Machine {
         write_element_header(&mut self.header, HEADER_ENCODING, tag, vr, header.length);
         let start = self.header.len();
         self.header.extend_from_slice(value);
-        if !is_little {
+        // UN is in no byte order.
+        if !is_little && header.vr != Vr::UN {
             swap_in_place(
                 self.header.get_mut(start..).unwrap_or_default(),
                 word_size(vr),
@@ -368,12 +383,9 @@ impl Machine {
     /// A value of which the header only says where it is.
     fn defer(&mut self, header: &ElementHeader, input: &mut Input<'_>) -> Result<(), ScanError> {
         let ElementHeader {
-            tag,
-            vr,
-            length,
-            size,
-            ..
+            tag, length, size, ..
         } = *header;
+        let vr = self.resolved_vr(header);
         self.copy(input)?;
         self.reserve(28, input)?;
         let offset = input.position() + size as u64;
