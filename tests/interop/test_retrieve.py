@@ -296,9 +296,9 @@ def test_gantry_move_and_get_commands(shared, study, receiver, tmp_path):
     import gantry
 
     peer = f"{shared.ae_title}@{shared.host}:{shared.port}"
-    gantry.run("move", peer, "--destination", "RECEIVER", f"StudyInstanceUID={study[0].StudyInstanceUID}")
+    gantry.run("move", peer, "--to", "RECEIVER", "--study", study[0].StudyInstanceUID)
     assert len(receiver.retrieved.instances) == 6
-    gantry.run("get", peer, "--output", tmp_path / "got", f"StudyInstanceUID={study[0].StudyInstanceUID}")
+    gantry.run("get", peer, "--out", tmp_path / "got", "--study", study[0].StudyInstanceUID)
     assert len([file for file in (tmp_path / "got").rglob("*") if file.is_file()]) == 6
 
 
