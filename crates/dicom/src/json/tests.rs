@@ -54,7 +54,11 @@ fn each_vr_has_its_json_type() {
             b" a\\b\r\n\"c\" \x01 ",
             r#"{"vr":"LT","Value":[" a\\b\r\n\"c\" \u0001"]}"#,
         ),
-        (Vr::IS, b"1\\ -2 \\x", r#"{"vr":"IS","Value":[1,-2,"x"]}"#),
+        (
+            Vr::IS,
+            b"1\\ -2 \\x\\1.5",
+            r#"{"vr":"IS","Value":[1,-2,"x","1.5"]}"#,
+        ),
         (
             Vr::DS,
             b"1.50\\.5\\12345678.12345678",
@@ -112,6 +116,7 @@ fn each_vr_has_its_json_type() {
             r#"{"vr":"OB","InlineBinary":"AQIDBAUG"}"#,
         ),
         (Vr::UN, b"ab", r#"{"vr":"UN","InlineBinary":"YWI="}"#),
+        (Vr::PN, b"^^^^= ^ ", r#"{"vr":"PN"}"#),
         (
             Vr::PN,
             b"Doe^John",
@@ -260,7 +265,7 @@ fn metadata_become_a_data_set() {
         "00080008": {"vr": "CS", "Value": ["ORIGINAL", null, "AXIAL"], "vendor": {"x": [1, {"y": null}]}},
         "00081032": {"vr": "SQ", "Value": [{}, {"00080104": {"vr": "LO", "Value": ["\u4eBA\ud83d\u0021"]}}, null]},
         "00201041": {"vr": "DS", "Value": [-1.50, "2.5", 0.30000000000000004]},
-        "00200013": {"vr": "IS", "Value": ["7", 8, 1e2]},
+        "00200013": {"vr": "IS", "Value": ["7", 8, 1e2, 1.5]},
         "00280010": {"vr": "US", "Value": [512]},
         "00280009": {"vr": "AT", "Value": ["0018106a"]},
         "00189073": {"vr": "FD", "Value": ["NaN", 1.5, "-Infinity"]},
@@ -293,7 +298,10 @@ fn metadata_become_a_data_set() {
         data_set.strings(tags::SLICE_LOCATION),
         ["-1.50", "2.5", "0.3"]
     );
-    assert_eq!(data_set.integers(tags::INSTANCE_NUMBER), [7, 8, 100]);
+    assert_eq!(
+        data_set.strings(tags::INSTANCE_NUMBER),
+        ["7", "8", "100", "1.5"]
+    );
     assert_eq!(data_set.integer(tags::ROWS), Some(512));
     assert_eq!(
         data_set.tags(tags::FRAME_INCREMENT_POINTER),

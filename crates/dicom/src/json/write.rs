@@ -5,11 +5,12 @@ use crate::character_set::CharacterSet;
 use crate::data_set::{DataSet, Element, Value};
 use crate::element_path::ElementPath;
 use crate::encoding::is_text;
+use crate::model::values::{
+    append_base64, append_number, hex_quad, is_empty_text, is_written, name_groups, readable_vr,
+};
 use crate::model::{Declaration, ModelOptions};
 use crate::text::{self, Number};
 use crate::{Tag, Vr, tags};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 /// Integers up to here are exact in 64-bit floats.
 const EXACT_MAX: u64 = 1 << 53;
@@ -79,7 +80,8 @@ impl Writer<'_, '_> {
     }
 
     fn elements<'e>(&mut self, elements: impl Iterator<Item = &'e Element>, set: CharacterSet) {
-        for element in elements.filter(|element| is_written(element.tag)) {
+        let is_top = self.items.is_empty();
+        for element in elements.filter(|element| is_written(element.tag, is_top)) {
             if self.out.last() != Some(&b'{') {
                 self.out.push(b',');
             }
@@ -115,8 +117,8 @@ impl Writer<'_, '_> {
 
     /// `"GGGGEEEE":{"vr":"XX"`
     fn head(&mut self, tag: Tag, vr: Vr) {
-        let [a, b, c, d] = hex_pair(tag.0);
-        let [e, f, g, h] = hex_pair(tag.1);
+        let [a, b, c, d] = hex_quad(tag.0);
+        let [e, f, g, h] = hex_quad(tag.1);
         let [v, r] = vr.to_bytes();
         self.out.extend_from_slice(&[
             b'"', a, b, c, d, e, f, g, h, b'"', b':', b'{', b'"', b'v', b'r', b'"', b':', b'"', v,
@@ -137,7 +139,9 @@ impl Writer<'_, '_> {
         } else if bytes.len() > self.options.inline_max && self.options.bulk_data_uri.is_some() {
             self.bulk_data_uri(tag);
         } else {
-            self.inline_binary(bytes);
+            self.out.extend_from_slice(b",\"InlineBinary\":\"");
+            append_base64(bytes, self.out);
+            self.out.push(b'"');
         }
     }
 
@@ -165,7 +169,7 @@ impl Writer<'_, '_> {
     fn text(&mut self, bytes: &[u8], vr: Vr, set: CharacterSet) {
         let text = set.decode(bytes, vr);
         self.has_non_ascii |= !text.is_ascii();
-        if text.bytes().all(|byte| matches!(byte, b' ' | 0)) {
+        if is_empty_text(&text, vr) {
             return;
         }
         self.out.extend_from_slice(b",\"Value\":[");
@@ -173,7 +177,14 @@ impl Writer<'_, '_> {
             match vr {
                 _ if value.is_empty() => self.out.extend_from_slice(b"null"),
                 Vr::PN => self.person_name(value),
-                Vr::DS | Vr::IS if number::append(value.as_bytes(), self.out) => {}
+                // Too long a text would be cut when a number becomes text again.
+                Vr::DS
+                    if value.len() <= text::DECIMAL_STRING_LENGTH_MAX
+                        && number::append(value.as_bytes(), self.out) => {}
+                // Some senders put decimals there: text says so without a surprise.
+                Vr::IS
+                    if text::parse_integer(value).is_some()
+                        && number::append(value.as_bytes(), self.out) => {}
                 _ => self.string(value),
             }
             self.out.push(b',');
@@ -185,13 +196,11 @@ impl Writer<'_, '_> {
         const GROUPS: [&[u8]; 3] = [b"\"Alphabetic\":", b"\"Ideographic\":", b"\"Phonetic\":"];
         let start = self.out.len();
         self.out.push(b'{');
-        for (name, group) in GROUPS.into_iter().zip(value.split('=')) {
-            let group = group.trim_matches(' ');
-            if !group.is_empty() {
-                self.out.extend_from_slice(name);
-                self.string(group);
-                self.out.push(b',');
-            }
+        for (index, group) in name_groups(value) {
+            self.out
+                .extend_from_slice(GROUPS.get(index).copied().unwrap_or_default());
+            self.string(group);
+            self.out.push(b',');
         }
         if self.out.len() == start + 1 {
             self.out.truncate(start);
@@ -206,54 +215,26 @@ impl Writer<'_, '_> {
     }
 
     fn number(&mut self, number: Number) {
-        match number {
-            Number::Signed(number) if number.unsigned_abs() > EXACT_MAX => {
-                self.quoted(itoa::Buffer::new().format(number).as_bytes());
-            }
-            Number::Unsigned(number) if number > EXACT_MAX => {
-                self.quoted(itoa::Buffer::new().format(number).as_bytes());
-            }
-            Number::Signed(number) => {
-                self.out
-                    .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-            }
-            Number::Unsigned(number) => {
-                self.out
-                    .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-            }
-            Number::Single(number) if number.is_finite() => {
-                self.out
-                    .extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
-            }
-            Number::Double(number) if number.is_finite() => {
-                self.out
-                    .extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
-            }
-            Number::Single(number) => self.not_finite(number.into()),
-            Number::Double(number) => self.not_finite(number),
+        let is_text = match number {
+            Number::Signed(number) => number.unsigned_abs() > EXACT_MAX,
+            Number::Unsigned(number) => number > EXACT_MAX,
+            Number::Single(number) => !number.is_finite(),
+            Number::Double(number) => !number.is_finite(),
             Number::Tag(Tag(group, element)) => {
                 self.out.push(b'"');
-                self.out.extend_from_slice(&hex_pair(group));
-                self.out.extend_from_slice(&hex_pair(element));
+                self.out.extend_from_slice(&hex_quad(group));
+                self.out.extend_from_slice(&hex_quad(element));
                 self.out.push(b'"');
+                return;
             }
-        }
-    }
-
-    fn not_finite(&mut self, number: f64) {
-        self.quoted(if number.is_nan() {
-            b"NaN"
-        } else if number > 0.0 {
-            b"Infinity"
+        };
+        if is_text {
+            self.out.push(b'"');
+            append_number(number, self.out);
+            self.out.push(b'"');
         } else {
-            b"-Infinity"
-        });
-    }
-
-    fn quoted(&mut self, text: &[u8]) {
-        self.out.push(b'"');
-        self.out.extend_from_slice(text);
-        self.out.push(b'"');
+            append_number(number, self.out);
+        }
     }
 
     fn sequence(&mut self, tag: Tag, items: &[DataSet], set: CharacterSet) {
@@ -270,18 +251,6 @@ impl Writer<'_, '_> {
         self.close_array();
     }
 
-    fn inline_binary(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(b",\"InlineBinary\":\"");
-        let start = self.out.len();
-        // Four characters for three bytes, the last ones padded.
-        self.out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
-        if let Some(place) = self.out.get_mut(start..) {
-            let written = STANDARD.encode_slice(bytes, place).unwrap_or_default();
-            self.out.truncate(start + written);
-        }
-        self.out.push(b'"');
-    }
-
     fn bulk_data_uri(&mut self, tag: Tag) {
         if let Some(uri) = self.options.bulk_data_uri {
             let uri = uri(&ElementPath {
@@ -292,39 +261,6 @@ impl Writer<'_, '_> {
             self.string(&uri);
         }
     }
-}
-
-/// Neither group lengths nor the file meta information nor a command set.
-pub(crate) fn is_written(tag: Tag) -> bool {
-    tag.1 != 0 && tag.0 > 2
-}
-
-/// The VR that a value is written with: that of the dictionary for UN, if the value can be one.
-pub(crate) fn readable_vr(element: &Element, bytes: &[u8]) -> Vr {
-    match element.known_vr() {
-        // Parsing has found out already that it is none.
-        Vr::SQ => Vr::UN,
-        vr => {
-            let size = crate::encoding::word_size(vr);
-            let is_whole = size == 1 || bytes.len().is_multiple_of(size);
-            if element.vr == Vr::UN && !is_whole {
-                Vr::UN
-            } else {
-                vr
-            }
-        }
-    }
-}
-
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-fn hex_pair(number: u16) -> [u8; 4] {
-    let digit = |shift: u16| {
-        HEX.get(usize::from(number >> shift & 0xF))
-            .copied()
-            .unwrap_or(b'0')
-    };
-    [digit(12), digit(8), digit(4), digit(0)]
 }
 
 /// Whether each byte stands for itself in a JSON string.
@@ -378,7 +314,7 @@ fn append_escaped(byte: u8, out: &mut Vec<u8>) {
         0x08 => out.extend_from_slice(b"\\b"),
         _ => {
             out.extend_from_slice(b"\\u");
-            out.extend_from_slice(&hex_pair(byte.into()));
+            out.extend_from_slice(&hex_quad(byte.into()));
         }
     }
 }

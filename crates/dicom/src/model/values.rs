@@ -6,9 +6,30 @@ use crate::{Tag, Vr, encoding};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Neither a group length nor the file meta information nor a command set.
-pub(crate) fn is_written(tag: Tag) -> bool {
-    tag.1 != 0 && tag.0 > 2
+/// Whether an element is part of the models: neither a group length nor, at the top, the file meta
+/// information or a command set.
+pub(crate) fn is_written(tag: Tag, is_top: bool) -> bool {
+    tag.1 != 0 && !(is_top && matches!(tag.0, 0 | 2))
+}
+
+/// Whether decoded text of a value field has no value: it is padding, or names without a name.
+pub(crate) fn is_empty_text(text: &str, vr: Vr) -> bool {
+    let is_nothing = |byte: u8| match byte {
+        b' ' | 0 => true,
+        b'^' | b'=' | b'\\' => vr == Vr::PN,
+        _ => false,
+    };
+    text.bytes().all(is_nothing)
+}
+
+/// The component groups of a name that have a character other than delimiters, by index.
+pub(crate) fn name_groups(value: &str) -> impl Iterator<Item = (usize, &str)> {
+    let groups = value
+        .split('=')
+        .take(3)
+        .map(|group| group.trim_matches(' '))
+        .enumerate();
+    groups.filter(|(_, group)| !group.bytes().all(|byte| matches!(byte, b'^' | b' ')))
 }
 
 /// The VR that a value is written with: that of the dictionary for UN, if the value can be one.

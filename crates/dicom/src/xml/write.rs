@@ -4,7 +4,9 @@ use crate::character_set::CharacterSet;
 use crate::data_set::{DataSet, Element, Value};
 use crate::element_path::ElementPath;
 use crate::encoding::is_text;
-use crate::model::values::{append_base64, append_number, hex_quad, is_written, readable_vr};
+use crate::model::values::{
+    append_base64, append_number, hex_quad, is_empty_text, is_written, name_groups, readable_vr,
+};
 use crate::model::{Declaration, ModelOptions};
 use crate::text::{self, Number};
 use crate::{Tag, Vr, dictionary, tags};
@@ -56,7 +58,8 @@ impl Writer<'_, '_> {
         elements: impl Iterator<Item = &'e Element>,
         set: CharacterSet,
     ) {
-        for element in elements.filter(|element| is_written(element.tag)) {
+        let is_top = self.items.is_empty();
+        for element in elements.filter(|element| is_written(element.tag, is_top)) {
             self.element(data_set, element, set);
         }
     }
@@ -149,7 +152,7 @@ impl Writer<'_, '_> {
     fn text(&mut self, bytes: &[u8], vr: Vr, set: CharacterSet) {
         let text = set.decode(bytes, vr);
         self.has_non_ascii |= !text.is_ascii();
-        if text.bytes().all(|byte| matches!(byte, b' ' | 0)) {
+        if is_empty_text(&text, vr) {
             return;
         }
         for (index, value) in text::split(&text, vr).enumerate() {
@@ -166,11 +169,8 @@ impl Writer<'_, '_> {
     }
 
     fn person_name(&mut self, value: &str) {
-        for (name, group) in super::parse::GROUPS.into_iter().zip(value.split('=')) {
-            let group = group.trim_matches(' ');
-            if group.is_empty() {
-                continue;
-            }
+        for (index, group) in name_groups(value) {
+            let name = super::parse::GROUPS.get(index).copied().unwrap_or_default();
             self.tag(b"<", name);
             // What a wrong name has beyond five components stays in the last one.
             let components = group.splitn(super::parse::COMPONENTS.len(), '^');
