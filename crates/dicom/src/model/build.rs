@@ -62,11 +62,11 @@ fn append_text(vr: Vr, entry: Entry<'_>, bytes: &mut Vec<u8>) -> Result<(), Mode
         Entry::Name(name) if vr == Vr::PN => bytes.extend_from_slice(name.as_bytes()),
         Entry::Text(text) => bytes.extend_from_slice(text.as_bytes()),
         Entry::Number(number) => match vr {
-            Vr::IS => {
-                let integer = text::parse_integer(number).or_else(|| whole(number));
-                let integer = integer.ok_or(ModelErrorKind::OutOfRange)?;
-                bytes.extend_from_slice(integer.to_string().as_bytes());
-            }
+            // What is no integer stays as it is, as it would in a string.
+            Vr::IS => match text::parse_integer(number).or_else(|| whole(number)) {
+                Some(integer) => bytes.extend_from_slice(integer.to_string().as_bytes()),
+                None => bytes.extend_from_slice(number.as_bytes()),
+            },
             Vr::DS if number.len() > text::DECIMAL_STRING_LENGTH_MAX => {
                 let decimal = text::parse_decimal(number).and_then(text::decimal_string);
                 let decimal = decimal.ok_or(ModelErrorKind::OutOfRange)?;
@@ -147,8 +147,10 @@ pub(crate) fn data_set(mut elements: Vec<Element>) -> Result<DataSet, ModelError
 
 /// Takes the group 0002 apart and gives text its character set.
 pub(crate) fn finish(data_set: DataSet, metadata: &mut Metadata) {
-    let (file_meta, elements): (Vec<Element>, Vec<Element>) =
-        data_set.into_iter().partition(|element| element.tag.0 <= 2);
+    let (file_meta, elements): (Vec<Element>, Vec<Element>) = data_set
+        .into_iter()
+        .filter(|element| element.tag.0 != 0)
+        .partition(|element| element.tag.0 == 2);
     metadata.file_meta = DataSet::from_elements(file_meta);
     let mut data_set = DataSet::from_elements(elements);
     let declared = data_set.remove(tags::SPECIFIC_CHARACTER_SET);
