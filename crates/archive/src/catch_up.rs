@@ -17,6 +17,9 @@ use std::io::Read;
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// Bytes of the data set that are looked at with the file meta information.
+const META_LOOKAHEAD_BYTES: u64 = 256;
+
 /// How much was applied, and what could not be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -223,9 +226,15 @@ fn scan(ledger: &Ledger, blob: &StoredBlob) -> Result<(String, Scanned)> {
     let mut reader = ledger.blobs().reader(&blob.location)?;
     let unreadable = |error| Error::caused(Kind::NotFound, "a stored object is unreadable", error);
     let malformed = |what: String| Error::new(Kind::Malformed, what);
-    let mut meta = vec![0; blob.data_set_offset as usize];
-    reader.read_exact(&mut meta).map_err(unreadable)?;
-    let Ok(MetaProgress::Read(meta)) = part10::read_meta(&meta, true) else {
+    // Some of the data set tells the reader of the meta information that it has come to its end.
+    let mut start = Vec::new();
+    let start_length = u64::from(blob.data_set_offset) + META_LOOKAHEAD_BYTES;
+    reader
+        .by_ref()
+        .take(start_length)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
+    let Ok(MetaProgress::Read(meta)) = part10::read_meta(&start, true) else {
         return Err(malformed(
             "a stored object has no file meta information".into(),
         ));
@@ -235,6 +244,12 @@ fn scan(ledger: &Ledger, blob: &StoredBlob) -> Result<(String, Scanned)> {
         &TransferSyntax::of(&transfer_syntax_uid),
         ScanLimits::default(),
     );
+    let first = start
+        .get(blob.data_set_offset as usize..)
+        .unwrap_or_default();
+    scanner
+        .feed(first)
+        .map_err(|error| malformed(error.to_string()))?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let length = reader.read(&mut chunk).map_err(unreadable)?;

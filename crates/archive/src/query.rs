@@ -8,6 +8,7 @@ use gantry_core::level::Level;
 use gantry_core::principal::Principal;
 use gantry_dicom::character_set::CharacterSet;
 use gantry_dicom::data_set::{DataSet, Element};
+use gantry_dicom::date_time::Offset;
 use gantry_dicom::matching::{Key, MatchOptions, keys};
 use gantry_dicom::{Tag, Vr, tags};
 use gantry_index::search::Cancel;
@@ -15,7 +16,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-pub use gantry_index::query::Query;
+pub use gantry_index::query::{Cursor, Order, Query, Wanted, level_of};
 
 /// A Query/Retrieve information model (PS3.4 C.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +58,8 @@ pub struct FindRequest {
     /// The character set of the request, in which the answers are given where it can express
     /// them.
     pub character_set: CharacterSet,
+    /// The zone of stored dates and times that name none.
+    pub timezone: Offset,
 }
 
 impl Model {
@@ -124,7 +127,31 @@ impl FindRequest {
             keys,
             wanted,
             character_set: identifier.character_set(),
+            timezone: options.matching.timezone,
         })
+    }
+
+    /// The question to the index.
+    pub fn query(&self) -> Query {
+        Query {
+            keys: self.keys.clone(),
+            wanted: Wanted::Tags(self.wanted.iter().map(|(tag, _)| *tag).collect()),
+            timezone: self.timezone,
+            ..Query::universal(self.level)
+        }
+    }
+
+    /// An answer as this request wants it: every attribute that was asked for is there, with an
+    /// empty value where it is not known (PS3.4 C.4.1.1.3.2); in the request's character set
+    /// where that can express it, else in UTF-8.
+    pub fn complete(&self, mut answer: DataSet) -> DataSet {
+        for (tag, vr) in &self.wanted {
+            if answer.get(*tag).is_none() {
+                answer.put_empty(*tag, *vr);
+            }
+        }
+        let own = answer.character_set();
+        answer.recoded(own, self.character_set).unwrap_or(answer)
     }
 }
 

@@ -169,9 +169,10 @@ fn find<'a>(data_set: &'a DataSet, path: &str) -> Result<&'a Element> {
 }
 
 fn parse_tag(text: &str) -> Option<Tag> {
-    let number = u32::from_str_radix(text, 16)
-        .ok()
-        .filter(|_| text.len() == 8)?;
+    if text.len() != 8 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = u32::from_str_radix(text, 16).ok()?;
     Some(Tag((number >> 16) as u16, (number & 0xFFFF) as u16))
 }
 
