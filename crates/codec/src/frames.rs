@@ -33,7 +33,7 @@ impl Fragmented<'_> {
             )));
         }
         if frames == 1 {
-            return Ok(Vec::from([0..fragments]));
+            return Ok(std::iter::once(0..fragments).collect());
         }
         if frames == fragments {
             return Ok((0..frames).map(|at| at..at + 1).collect());
@@ -139,7 +139,10 @@ mod tests {
 
     #[test]
     fn counts_suffice_where_they_are_plain() {
-        assert_eq!(find(1, &[4, 4, 4], &[], &[]), Ok(vec![0..3]));
+        assert_eq!(
+            find(1, &[4, 4, 4], &[], &[]),
+            Ok(std::iter::once(0..3).collect())
+        );
         assert_eq!(
             find(3, &[4, 4, 4], &[7, 9, 9], &[]),
             Ok(vec![0..1, 1..2, 2..3])

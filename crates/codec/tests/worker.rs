@@ -3,10 +3,12 @@
 
 use bytes::Bytes;
 use gantry_codec::image::SampleKind;
+use gantry_codec::render::Format;
 use gantry_codec::syntax::JpegProcess;
 use gantry_codec::transcode::{Colour, Loss, transcode};
 use gantry_codec::{
-    Error, ImageDescription, Limits, Photometric, Pool, PoolOptions, StoredFrame, Syntax, Target,
+    Error, ImageDescription, Limits, Photometric, Pool, PoolOptions, Presentation, RenderRequest,
+    StoredFrame, Syntax, Target,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -252,4 +254,23 @@ async fn a_frame_over_the_limit_is_refused_before_any_work() {
     );
     let refused = pool.transcode(grey(64), target(Syntax::Rle)).await;
     assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn pictures_are_rendered_and_move() {
+    let pool = pool(options());
+    let request = RenderRequest::new(Arc::new(Presentation::default()));
+    let picture = pool.render(grey(64), request.clone()).await.unwrap();
+    assert_eq!(
+        (picture.width, picture.height, picture.format),
+        (64, 64, Format::Jpeg)
+    );
+    assert!(picture.bytes.starts_with(&[0xff, 0xd8]));
+    let frames = vec![
+        (grey(32), Duration::from_millis(40)),
+        (grey(32), Duration::from_millis(40)),
+    ];
+    let moving = pool.animate(frames, request).await.unwrap();
+    assert_eq!((moving.width, moving.format), (32, Format::Gif));
+    assert!(moving.bytes.starts_with(b"GIF89a"));
 }

@@ -12,8 +12,10 @@ pub struct Presentation {
     pub windows: Vec<Window>,
     /// VOI LUT Sequence (PS3.3 C.11.2.1.1); used when there is no window.
     pub voi_luts: Vec<Lut>,
-    /// Whether Presentation LUT Shape is INVERSE (PS3.3 C.11.6).
-    pub inverse: bool,
+    /// Whether the result is turned from black to white (Presentation LUT Shape, PS3.3 C.11.6);
+    /// when absent the photometric interpretation decides, as it does for images alone. A
+    /// presentation state decides for itself.
+    pub inverse: Option<bool>,
     /// Presentation LUT Sequence, of presentation states and print (PS3.3 C.11.6.1).
     pub presentation_lut: Option<Lut>,
     /// Palette Color Lookup Tables (PS3.3 C.7.6.3.1.5), segmented ones expanded.

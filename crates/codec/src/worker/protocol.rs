@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::image::{ImageDescription, Limits};
+use crate::render::{Format, RenderRequest};
 use crate::syntax::Syntax;
 use crate::transcode::{Relabel, Target};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,18 @@ pub(super) enum Request {
     Decode { frame: FrameHead },
     /// Encode the frame anew.
     Transcode { frame: FrameHead, target: Target },
+    /// Render the frame.
+    Render {
+        frame: FrameHead,
+        request: RenderRequest,
+    },
+    /// Render frames as one moving picture; the bytes hold them one after the other.
+    Animate {
+        image: ImageDescription,
+        syntax: Syntax,
+        frames: Vec<MovingFrame>,
+        request: RenderRequest,
+    },
 }
 
 /// A frame without its bytes.
@@ -34,12 +47,26 @@ pub(super) struct FrameHead {
     pub first_bit: u32,
 }
 
+/// A frame of a moving picture.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MovingFrame {
+    pub length: u64,
+    pub first_bit: u32,
+    /// How long it is shown, in hundredths of a second.
+    pub delay: u16,
+}
+
 /// What the worker says; the bytes that belong to it follow.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Response {
     Started,
     Decoded(ImageDescription),
     Transcoded(Relabel),
+    Rendered {
+        format: Format,
+        width: u32,
+        height: u32,
+    },
     Failed(Error),
 }
 

@@ -3,7 +3,8 @@
 use super::protocol::{self, FrameHead, PREFIX, Request, Response};
 use crate::error::{Error, Result};
 use crate::frame::StoredFrame;
-use crate::image::Limits;
+use crate::image::{ImageDescription, Limits};
+use crate::render::Rendered;
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -41,6 +42,35 @@ fn serve(request: Request, bytes: Bytes, limits: &Limits) -> Result<(Response, B
             let done = crate::transcode::transcode(&stored(frame, bytes), &target, limits)?;
             Ok((Response::Transcoded(done.relabel), done.bytes))
         }
+        Request::Render { frame, request } => {
+            let frame = crate::decode::decode(&stored(frame, bytes), limits)?;
+            Ok(rendered(crate::render::render(&frame, &request)?))
+        }
+        Request::Animate {
+            image,
+            syntax,
+            frames,
+            request,
+        } => {
+            let image: Arc<ImageDescription> = Arc::new(image);
+            let mut rest = bytes;
+            let mut moving = crate::render::Animation::new(&request);
+            for frame in frames {
+                let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
+                if length > rest.len() {
+                    return Err(Error::Worker("frames do not add up".into()));
+                }
+                let bytes = rest.split_to(length);
+                let stored = StoredFrame {
+                    image: image.clone(),
+                    syntax,
+                    bytes,
+                    first_bit: frame.first_bit,
+                };
+                moving.push(&crate::decode::decode(&stored, limits)?, frame.delay)?;
+            }
+            Ok(rendered(moving.finish()?))
+        }
     }
 }
 
@@ -51,6 +81,23 @@ fn stored(frame: FrameHead, bytes: Bytes) -> StoredFrame {
         bytes,
         first_bit: frame.first_bit,
     }
+}
+
+fn rendered(picture: Rendered) -> (Response, Bytes) {
+    let Rendered {
+        bytes,
+        format,
+        width,
+        height,
+    } = picture;
+    (
+        Response::Rendered {
+            format,
+            width,
+            height,
+        },
+        bytes,
+    )
 }
 
 /// One message; nothing at the end of the pipe.
