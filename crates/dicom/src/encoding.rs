@@ -9,6 +9,8 @@
 //! - a VR that the standard does not have reads as UN, lower-case letters as upper-case ones, and
 //!   an implicit VR element amid explicit ones is recognised;
 //! - values of odd length, and delimiters with a length other than zero, are taken as they are;
+//! - a value in implicit VR that should be a sequence by the dictionary, but does not start as one,
+//!   reads as UN;
 //! - zeros after the last element are ignored;
 //! - the delimiter after the last fragment may be missing at the very end.
 //!
@@ -31,6 +33,7 @@ pub use write::{write, write_into};
 pub(crate) use big_endian::{swap_in_place, words};
 pub(crate) use element_header::{
     Delimiter, ElementHeader, UNDEFINED, looks_explicit, looks_explicit_for_certain,
+    looks_like_items,
 };
 pub(crate) use guess::actual_encoding;
 pub(crate) use parse::{UndefinedForm, deferral, is_dropped, parse_header, resolve_unknown};

@@ -231,6 +231,14 @@ fn implicit_tag(first: &[u8; 8], encoding: Encoding) -> Tag {
     }
 }
 
+/// Whether the value that starts so is a sequence. In implicit VR only the dictionary says that an
+/// element is one, and the sender may have had another VR in mind; four bytes tell.
+pub(crate) fn looks_like_items(value: &[u8]) -> bool {
+    value.is_empty()
+        || value.starts_with(b"\xFE\xFF\0\xE0")
+        || value.starts_with(b"\xFE\xFF\xDD\xE0")
+}
+
 /// Whether the element at the front names its VR, for data whose declared encoding is in doubt.
 /// Delimiters tell nothing.
 pub(crate) fn looks_explicit(bytes: &[u8]) -> Option<bool> {

@@ -3,7 +3,7 @@
 use super::big_endian::{swapped, words};
 use super::element_header::{
     DEFERRED_ENCAPSULATED, DEFERRED_NATIVE, DEFERRED_SHORT, Delimiter, ElementHeader, UNDEFINED,
-    looks_explicit_for_certain,
+    looks_explicit_for_certain, looks_like_items,
 };
 use super::vr::{has_long_length, value_size};
 use super::{DecodeError, Encoding, Limits};
@@ -210,6 +210,12 @@ impl<'a> Parser<'a> {
             return Err(self.too_long(tag, at, start, length, level));
         }
         let next = start + length;
+        let is_sequence = level.encoding.is_explicit() || looks_like_items(self.slice(start, next));
+        let vr = if vr == Vr::SQ && !is_sequence {
+            Vr::UN
+        } else {
+            vr
+        };
         if vr == Vr::SQ {
             let (items, next) = self.sequence(tag, start, Level { end: next, ..level }, false)?;
             return Ok((

@@ -233,6 +233,19 @@ fn implicit_vr_comes_from_the_dictionary_and_the_data_set() {
 }
 
 #[test]
+fn a_value_that_only_the_dictionary_takes_for_a_sequence_is_kept() {
+    let bytes = b"\x08\0\x40\x11\x04\0\0\0text\x10\0\x20\0\x02\0\0\0ID";
+    let data_set = read(bytes, Encoding::ImplicitLittle).unwrap();
+    let element = data_set.get(tags::REFERENCED_IMAGE_SEQUENCE).unwrap();
+    assert_eq!(
+        (element.vr, &element.value),
+        (Vr::UN, &Value::Bytes("text".into()))
+    );
+    assert_eq!(value(&data_set, tags::PATIENT_ID), b"ID");
+    assert!(explicit(b"\x08\0\x40\x11SQ\0\0\x04\0\0\0text").is_err());
+}
+
+#[test]
 fn big_endian_values_are_little_endian_in_memory() {
     let bytes = b"\0\x28\x01\0US\0\x02\0\x20\x7F\xE0\0\x10OW\0\0\0\0\0\x04\x01\x02\x03\x04";
     let data_set = read(bytes, Encoding::ExplicitBig).unwrap();

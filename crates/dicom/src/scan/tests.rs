@@ -369,6 +369,9 @@ fn out_of_order_and_twice() {
             duplicate
         ]
     );
+    let zero = b"\x10\0\x20\0LO\x02\0ID\0\0\0\0UL\x04\0\x01\0\0\0";
+    let header = explicit(zero).unwrap().header;
+    assert!(header.find(Tag(0, 0)).unwrap().is_some());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::{Edits, Form, NewPixelData, TranscodeError, is_of_pixel_data};
 use crate::data_set::{DataSet, Element};
 use crate::encoding::{
     DecodeError, Delimiter, ElementHeader, Encoding, Limits, UNDEFINED, UndefinedForm,
-    has_long_length, is_dropped, looks_explicit_for_certain, padding, words, write_element,
-    write_element_header,
+    has_long_length, is_dropped, looks_explicit_for_certain, looks_like_items, padding, words,
+    write_element, write_element_header,
 };
 use crate::{Tag, Vr, tags};
 use std::io::{Read, Write};
@@ -133,8 +133,17 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         if is_top && head.iter().take(8).all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let header = ElementHeader::read(head, level.encoding, level.pixels_are_signed);
         let tag = level.tag;
+        let mut header = ElementHeader::read(head, level.encoding, level.pixels_are_signed);
+        // As the scanner does, see there.
+        if let Some(header) = &mut header
+            && (header.vr, level.encoding) == (Vr::SQ, Encoding::ImplicitLittle)
+            && header.length != UNDEFINED
+            && !looks_like_items(head.get(header.size..).unwrap_or_default())
+            && header.length > 0
+        {
+            header.vr = Vr::UN;
+        }
         header.map(Some).ok_or_else(|| self.cut(tag, 1))
     }
 
