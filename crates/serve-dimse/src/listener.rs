@@ -1,0 +1,193 @@
+//! Taking connections, and ending them when the server stops.
+
+use crate::admission::{self, Admitted};
+use crate::commitment;
+use crate::config::DimseConfig;
+use crate::places::Places;
+use crate::session::Session;
+use gantry_archive::Archive;
+use gantry_dimse::association::acceptor::{self, Requested};
+use gantry_dimse::association::error::AssociationError;
+use gantry_dimse::association::negotiation;
+use gantry_dimse::association::settings::Settings;
+use gantry_dimse::pdu::reject::Reject;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Pause after a connection could not be taken, for want of file descriptors for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all associations share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) archive: Arc<Archive>,
+    pub(crate) config: DimseConfig,
+    pub(crate) settings: Settings,
+    pub(crate) places: Places,
+    pub(crate) commitments: commitment::Waiting,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Waits until no new work is to be taken.
+    pub(crate) async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        // An error means that the sender is gone: the server has stopped.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Whether no new work is taken.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+}
+
+/// Serves associations on `listener` until `stop` completes; then operations that are open get
+/// some time to end.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn serve(
+    listener: TcpListener,
+    archive: Arc<Archive>,
+    config: DimseConfig,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "DICOM door open");
+    let (stop_sender, stop_receiver) = watch::channel(false);
+    let drain = config.drain();
+    let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
+    let server = Arc::new(Server {
+        archive,
+        settings: config.settings(),
+        config,
+        places: Places::default(),
+        commitments: commitment::Waiting::default(),
+        stop: stop_receiver,
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(commitment::deliver_results(server.clone()));
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => take(&server, &connections, &mut tasks, stream, address),
+                Err(error) => {
+                    tracing::warn!(%error, "connection not taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(ended) = tasks.join_next() => report(ended),
+        }
+    }
+    drop(listener);
+    tracing::info!(associations = server.places.taken(), "DICOM door closes");
+    // There is a receiver: the server.
+    let _ = stop_sender.send(true);
+    let ending = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    };
+    // Sessions end by themselves in `drain`; those that hang in a write are cut off after it.
+    if tokio::time::timeout(drain.saturating_add(Duration::from_secs(3)), ending)
+        .await
+        .is_err()
+    {
+        tracing::warn!("associations cut off");
+    }
+    Ok(())
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("an association's task panicked");
+    }
+}
+
+/// Starts the task of a connection. Those beyond the limit have not said that they speak DICOM:
+/// there is no answer that they would surely understand.
+fn take(
+    server: &Arc<Server>,
+    connections: &Arc<Semaphore>,
+    tasks: &mut JoinSet<()>,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
+    let Ok(permit) = connections.clone().try_acquire_owned() else {
+        tracing::warn!(peer.address = %address.ip(), "too many connections without association");
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection lost at once");
+        return;
+    }
+    tasks.spawn(connection(server.clone(), permit, stream, address));
+}
+
+async fn connection(
+    server: Arc<Server>,
+    permit: OwnedSemaphorePermit,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
+    let (reader, writer) = stream.into_split();
+    let requested = tokio::select! {
+        requested = acceptor::receive(reader, writer, &server.settings) => requested,
+        () = server.stopped() => return,
+    };
+    drop(permit);
+    let result = match requested {
+        Ok(requested) => associate(server, requested, address).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => {}
+        Err(error @ (AssociationError::Closed | AssociationError::Io(_))) => {
+            tracing::debug!(peer.address = %address.ip(), %error, "no association");
+        }
+        Err(error) => tracing::info!(peer.address = %address.ip(), %error, "no association"),
+    }
+}
+
+async fn associate(
+    server: Arc<Server>,
+    requested: Requested<OwnedReadHalf, OwnedWriteHalf>,
+    address: SocketAddr,
+) -> Result<(), AssociationError> {
+    let request = requested.request();
+    let Admitted { principal, place } = match admission::admit(&server, request, address.ip()) {
+        Ok(admitted) => admitted,
+        Err(reject) => return refuse(requested, reject, address).await,
+    };
+    let acceptance = admission::with_policy(&server, request, |policy| {
+        negotiation::accept(request, policy, &server.settings)
+    });
+    let association = requested.accept_with(acceptance).await?;
+    Session::run(server, association, principal).await;
+    drop(place);
+    Ok(())
+}
+
+async fn refuse(
+    requested: Requested<OwnedReadHalf, OwnedWriteHalf>,
+    reject: Reject,
+    address: SocketAddr,
+) -> Result<(), AssociationError> {
+    tracing::warn!(
+        peer.ae = %requested.request().calling_ae,
+        called.ae = %requested.request().called_ae,
+        peer.address = %address.ip(),
+        "association rejected: {reject}"
+    );
+    requested.reject(reject).await
+}
