@@ -44,11 +44,8 @@ fn element(vr: Vr, bytes: &[u8]) -> String {
     });
     let content = content(&data_set);
     let start = format!("<DicomAttribute tag=\"00091001\" vr=\"{vr}\"");
-    content
-        .strip_prefix(&start)
-        .unwrap()
-        .trim_end_matches("</DicomAttribute>")
-        .to_owned()
+    let (_, rest) = content.split_once(&start).unwrap();
+    rest.trim_end_matches("</DicomAttribute>").to_owned()
 }
 
 #[test]
@@ -146,6 +143,13 @@ fn text_is_declared_as_unicode() {
     assert_eq!(content(&data_set), format!("{declaration}{id}"));
     data_set.put_text(tags::SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 100");
     assert_eq!(content(&data_set), format!("{declaration}{id}"));
+    // What replaces a character is not ASCII, though the character is.
+    let mut data_set = DataSet::new();
+    data_set.put_bytes(tags::PATIENT_ID, Vr::LO, &b"\x01"[..]);
+    assert_eq!(
+        content(&data_set),
+        format!("{declaration}{}", id.replace('ü', "\u{FFFD}"))
+    );
 }
 
 #[test]

@@ -239,6 +239,7 @@ impl Writer<'_, '_> {
                 '\n' => self.out.extend_from_slice(b"&#10;"),
                 '\t' => self.out.extend_from_slice(b"&#9;"),
                 '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => {
+                    self.has_non_ascii = true;
                     self.out.extend_from_slice("\u{FFFD}".as_bytes());
                 }
                 _ => self
