@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from gantry import ROOT
 
 #: A large collection of real files that is not part of the project; tests over it run when it is there.
 SHARED = ROOT.parent / "shared" / "data"
-PHANTOM_WRITER = ROOT / "target" / "debug" / "examples" / "write_phantoms"
+PHANTOM_WRITER = Path(os.environ.get("GANTRY_PHANTOM_WRITER", ROOT / "target" / "debug" / "examples" / "write_phantoms"))
 
 
 def phantom_files(folder: Path) -> list[Path]:

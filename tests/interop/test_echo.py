@@ -31,13 +31,6 @@ def test_pynetdicom_echo_status(shared):
     association.release()
 
 
-def test_blank_calling_title_is_served(shared):
-    """Seen in the field."""
-    association = shared.associate([build_context(Verification)], calling=" ")
-    assert association.send_c_echo().Status == 0x0000
-    association.release()
-
-
 def test_gantry_echo_command(shared):
     import gantry
 

@@ -114,8 +114,7 @@ def test_dcmsend_reads_a_folder_and_stores_all(archive, phantoms, tmp_path):
     report = tmp_path / "report.txt"
     dcmtk("dcmsend", archive, "+crf", report, "--", "+sd", folder)
     assert len(archive.instances()) == 25
-    text = report.read_text()
-    assert "Number of SOP instances       : 25" in text or "* sent to the peer            : 25" in text, text
+    assert report.read_text().count("0x0000 (Success)") == 25
 
 
 def test_storescu_with_small_pdus(archive, phantoms):
