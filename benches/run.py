@@ -16,6 +16,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -54,6 +55,7 @@ class Bench:
         self.servers = servers
         self.is_quick = is_quick
         self.figures = Figures()
+        self.huge_megabytes = 256
         self.run_number = int(time.time()) % 1_000_000
 
     def root(self) -> str:
@@ -259,6 +261,47 @@ class Bench:
             self.figures.add("resident memory, idle after a restart", server.name, server.resident_mib(), "MiB", target="≤ 60 MiB")
             self.figures.add("start to listening", server.name, server.started_in, "s", target="≤ 1 s")
 
+    def memory(self) -> None:
+        """Sixteen instances at once, in and out; the highest resident set meanwhile."""
+        megabytes = 64 if self.is_quick else self.huge_megabytes
+        root = self.root()
+        for server in self.servers:
+            if server.name not in ("gantry", "orthanc") or (server.name == "orthanc" and megabytes > 512):
+                continue
+            server.start_empty()
+            arguments = ["huge", "--peer", f"127.0.0.1:{server.dicom}", "--called", server.called, "--megabytes", str(megabytes), "--associations", "16", "--root", root]
+            with Watch(server) as watch:
+                result = self.client(*arguments)
+            self.figures.add(f"16 instances of {megabytes} MB received at once: memory", server.name, watch.highest, "MiB", target="< 512 MiB")
+            self.figures.add(f"16 instances of {megabytes} MB received at once", server.name, result["megabytes_per_second"], "MB/s", is_rate=True)
+            with Watch(server) as watch:
+                clients = [subprocess.Popen([str(CLIENT), "get", "--peer", f"127.0.0.1:{server.dicom}", "--called", server.called, "--study", f"{root}.{number + 1}"], stdout=subprocess.PIPE, text=True) for number in range(16)]
+                results = [json.loads(client.communicate()[0]) for client in clients]
+            if sum(result["instances"] for result in results) != 16:
+                raise RuntimeError(f"{server.name}: not all came back")
+            self.figures.add(f"16 instances of {megabytes} MB sent at once: memory", server.name, watch.highest, "MiB", target="< 512 MiB")
+            server.start_empty()
+
+
+class Watch:
+    """The highest resident set of a server while something goes on."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.highest, self.is_over = server, 0.0, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self) -> None:
+        while not self.is_over.wait(0.05):
+            self.highest = max(self.highest, self.server.resident_mib())
+
+    def __enter__(self) -> Watch:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.is_over.set()
+        self.thread.join()
+
 
 def make_compressed(folder: Path, count: int, root: str) -> list[tuple[str, str, str]]:
     """Files in JPEG Lossless, made with dcmtk from raw ones."""
@@ -275,7 +318,7 @@ def make_compressed(folder: Path, count: int, root: str) -> list[tuple[str, str,
     return uids
 
 
-SECTIONS = ["idle", "ingest", "stow", "reading", "compressed_frames", "query"]
+SECTIONS = ["idle", "ingest", "stow", "reading", "compressed_frames", "query", "memory"]
 
 
 def machine() -> list[str]:
@@ -305,6 +348,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--servers", default="gantry,orthanc,dcmqrscp", help="comma list; also dicom-storescp")
     parser.add_argument("--quick", action="store_true", help="small counts, one round: does it work?")
+    parser.add_argument("--huge", type=int, default=256, metavar="MB", help="size of the instances that memory is measured with; 2048 needs 33 GB of disk")
     parser.add_argument("--only", default="", help="comma list of " + ", ".join(SECTIONS))
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "bench", help="folder for all servers' data")
     parser.add_argument("--out", type=Path, help="write the table here as Markdown")
@@ -317,6 +361,7 @@ def main() -> int:
             servers.append(makers[name]())
             servers[-1].start_empty()
         bench = Bench(servers, options.quick)
+        bench.huge_megabytes = options.huge
         failures = 0
         for section in options.only.split(",") if options.only else SECTIONS:
             print(section, flush=True)

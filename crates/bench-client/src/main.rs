@@ -9,6 +9,7 @@ mod association;
 mod find;
 mod get;
 mod http;
+mod huge;
 mod measure;
 mod pdu;
 mod sample;
@@ -33,6 +34,8 @@ enum Command {
     Get(get::Options),
     /// C-FIND a query again and again.
     Find(find::Options),
+    /// C-STORE instances too big for memory.
+    Huge(huge::Options),
     /// STOW-RS generated instances.
     Stow(stow::Options),
     /// GET addresses, one after the other.
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Store(options) => store::run(&options),
         Command::Get(options) => get::run(&options),
         Command::Find(options) => find::run(&options),
+        Command::Huge(options) => huge::run(&options),
         Command::Stow(options) => stow::run(&options),
         Command::Http(options) => http::run(&options),
         Command::Sample(options) => sample::run(&options),

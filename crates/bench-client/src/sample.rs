@@ -198,6 +198,57 @@ impl Samples {
     }
 }
 
+/// The start of an instance whose pixels are sent piece by piece.
+pub(crate) struct Huge {
+    pub(crate) sop_instance_uid: String,
+    /// The data set up to the first pixel.
+    pub(crate) header: Vec<u8>,
+    /// Bytes of pixel data that have to follow.
+    pub(crate) pixel_bytes: u64,
+}
+
+impl Huge {
+    /// As many frames of 1024×1024×16 bit as fit in so many megabytes, at least one.
+    pub(crate) fn new(root: &str, index: usize, megabytes: u32) -> Self {
+        let frames = (megabytes / 2).clamp(1, 2047);
+        let study_uid = format!("{root}.{}", index + 1);
+        let sop_instance_uid = format!("{study_uid}.1.1");
+        let mut out = Encoder {
+            bytes: Vec::new(),
+            is_explicit: true,
+        };
+        out.text(0x0008, 0x0016, b"UI", SOP_CLASS_UID);
+        out.text(0x0008, 0x0018, b"UI", &sop_instance_uid);
+        out.text(0x0008, 0x0020, b"DA", "20260101");
+        out.text(0x0008, 0x0060, b"CS", "CT");
+        out.text(0x0010, 0x0010, b"PN", &format!("HUGE^NUMBER{index}"));
+        out.text(0x0010, 0x0020, b"LO", &format!("HUGE{index:04}"));
+        out.text(0x0020, 0x000D, b"UI", &study_uid);
+        out.text(0x0020, 0x000E, b"UI", &format!("{study_uid}.1"));
+        out.element(0x0028, 0x0002, b"US", &1_u16.to_le_bytes());
+        out.text(0x0028, 0x0004, b"CS", "MONOCHROME2");
+        out.text(0x0028, 0x0008, b"IS", &frames.to_string());
+        for (element, value) in [
+            (0x0010, 1024_u16),
+            (0x0011, 1024),
+            (0x0100, 16),
+            (0x0101, 16),
+            (0x0102, 15),
+            (0x0103, 0),
+        ] {
+            out.element(0x0028, element, b"US", &value.to_le_bytes());
+        }
+        let pixel_bytes = u64::from(frames) * 1024 * 1024 * 2;
+        out.bytes.extend(b"\xE0\x7F\x10\x00OW\0\0");
+        out.bytes.extend((pixel_bytes as u32).to_le_bytes());
+        Self {
+            sop_instance_uid,
+            header: out.bytes,
+            pixel_bytes,
+        }
+    }
+}
+
 /// A disc in air with noise, so that codecs and compressing disks have honest work.
 fn pixels(edge: usize, instance: usize) -> Vec<u8> {
     let mut state = instance as u64 * 0x9E37_79B9 + 1;

@@ -140,7 +140,7 @@ fn prepare(options: &Options, index: usize) -> anyhow::Result<(Association, Vec<
 }
 
 /// C-STORE-RQ (PS3.7 Table 9.3-1).
-fn c_store_rq(message_id: u16, sop_instance_uid: &[u8]) -> Vec<u8> {
+pub(crate) fn c_store_rq(message_id: u16, sop_instance_uid: &[u8]) -> Vec<u8> {
     CommandSet::default()
         .uid(0x0002, SOP_CLASS_UID.as_bytes())
         .short(0x0100, 0x0001)
