@@ -5,7 +5,7 @@ mod sender;
 
 use super::report::Report;
 use super::scu;
-use super::source::Search;
+use super::source::{Origin, Search};
 use super::usage::usage;
 use crate::peer_address::PeerOptions;
 use crate::progress::{Progress, Unit};
@@ -88,7 +88,7 @@ pub fn send_all(
     let progress = Arc::new(Progress::start("sending", "files", Unit::Bytes));
     let counting = {
         let (search, progress) = (search.clone(), Arc::clone(&progress));
-        std::thread::spawn(move || search.count(|items, bytes| progress.expect(items, bytes)))
+        std::thread::spawn(move || count(&search, &progress))
     };
     let report = Arc::new(Mutex::new(report));
     let outcome = scu::block_on(sender::send_found(
@@ -114,4 +114,12 @@ pub fn send_all(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Counts what there is while sending goes on.
+fn count(search: &Search, progress: &Progress) {
+    search.count(&mut |items, bytes| {
+        progress.expect(items, bytes);
+        true
+    });
 }

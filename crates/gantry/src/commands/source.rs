@@ -1,12 +1,17 @@
 //! Where files come from: folders, ZIP files, and media with a DICOMDIR.
 
 use super::import::journal::Key;
-use super::report::shown;
+use super::report::{Outcome, shown};
 use bytes::Bytes;
+use gantry_core::uid::Uid;
+use gantry_dicom::encoding;
+use gantry_dicom::part10::FileMeta;
+use gantry_dicom::tags;
+use gantry_dicom::transfer_syntax::TransferSyntax;
 use gantry_media::content::{self, Content, Look};
 use gantry_media::directory::{self, Directory};
 use gantry_media::file_id;
-use gantry_media::folder::{FoundFile, Walk};
+use gantry_media::folder::{FoundFile, PassedReason, Walk};
 use gantry_media::zip_file::{Limits, ZipFile};
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,6 +21,8 @@ use std::sync::Arc;
 
 /// Bytes that are read to tell what a file is.
 const HEAD: usize = 4096;
+/// Bytes behind the head in which SOP Class and Instance UIDs are looked for.
+const IDENTIFIERS_WITHIN: u64 = 64 << 10;
 
 /// One file that may be an instance.
 pub struct Candidate {
@@ -23,17 +30,28 @@ pub struct Candidate {
     pub name: String,
     /// Its length as far as is known before reading.
     pub length: u64,
-    /// What the journal knows it by.
-    pub key: Key,
+    /// What the journal knows it by, when it can be known again.
+    pub key: Option<Key>,
     place: Place,
 }
 
 enum Place {
     File(PathBuf),
     ZipEntry { zip: Arc<ZipFile>, index: usize },
+    Made(Box<dyn Fn() -> Vec<u8> + Send + Sync>),
 }
 
 impl Candidate {
+    /// A file that is made when it is read.
+    pub fn made(name: String, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self {
+            name,
+            length: 0,
+            key: None,
+            place: Place::Made(Box::new(make)),
+        }
+    }
+
     /// Opens it, and hands its bytes to `work`.
     pub fn read<T>(&self, work: impl FnOnce(&mut dyn Read) -> T) -> Result<T, String> {
         match &self.place {
@@ -46,6 +64,7 @@ impl Candidate {
                 let mut entry = zip.read(*index).map_err(|error| error.to_string())?;
                 Ok(work(&mut entry))
             }
+            Place::Made(make) => Ok(work(&mut make().as_slice())),
         }
     }
 }
@@ -69,6 +88,16 @@ pub enum Event {
     },
 }
 
+/// Something that files come from.
+pub trait Origin: Sync {
+    /// Tells number and length of the files, without opening them, as it goes; stops when `found`
+    /// says that nobody wants to know any more.
+    fn count(&self, found: &mut dyn FnMut(u64, u64) -> bool);
+
+    /// Gives out everything there is, until `give` says that enough is enough.
+    fn run(&self, give: &mut dyn FnMut(Event) -> bool);
+}
+
 /// What to search, and what to leave out.
 #[derive(Debug, Clone)]
 pub struct Search {
@@ -89,49 +118,7 @@ impl Search {
         }
     }
 
-    /// Number and length of all files, without opening them; the entries of ZIP files are counted.
-    /// `found` is told as it goes.
-    pub fn count(&self, mut found: impl FnMut(u64, u64)) {
-        for file in self.walk().flatten() {
-            if !is_zip_name(&file.path) {
-                found(1, file.length);
-            } else if let Ok(zip) = ZipFile::open(&file.path, &self.zip_limits) {
-                for index in 0..zip.len() {
-                    if let Some(entry) = zip.entry(index).filter(|entry| !entry.is_folder()) {
-                        found(1, entry.length);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Everything there is, to `give`, until that says that enough is enough.
-    pub fn run(&self, mut give: impl FnMut(Event) -> bool) {
-        for item in self.walk() {
-            let goes_on = match item {
-                Ok(file) if is_directory_name(&file.path) => {
-                    missing_references(&file.path).into_iter().all(&mut give)
-                        && give(Event::Candidate(of_file(&file)))
-                }
-                Ok(file) if is_zip_name(&file.path) => self.zip_entries(&file, &mut give),
-                Ok(file) => give(Event::Candidate(of_file(&file))),
-                Err(passed) => give(Event::Passed {
-                    name: passed.path.display().to_string(),
-                    is_failure: matches!(
-                        passed.reason,
-                        gantry_media::folder::PassedReason::Unreadable(_)
-                            | gantry_media::folder::PassedReason::TooDeep
-                    ),
-                    reason: passed.reason.to_string(),
-                }),
-            };
-            if !goes_on {
-                return;
-            }
-        }
-    }
-
-    fn zip_entries(&self, file: &FoundFile, give: &mut impl FnMut(Event) -> bool) -> bool {
+    fn zip_entries(&self, file: &FoundFile, give: &mut dyn FnMut(Event) -> bool) -> bool {
         let shown_path = file.path.display();
         let zip = match ZipFile::open(&file.path, &self.zip_limits) {
             Ok(zip) => Arc::new(zip),
@@ -164,7 +151,12 @@ impl Search {
             let candidate = Candidate {
                 name: format!("{shown_path}!{}", entry.name),
                 length: entry.length,
-                key: Key::of(&file.path, Some(&entry.name), file.length, file.modified),
+                key: Some(Key::of(
+                    &file.path,
+                    Some(&entry.name),
+                    file.length,
+                    file.modified,
+                )),
                 place: Place::ZipEntry {
                     zip: Arc::clone(&zip),
                     index,
@@ -178,11 +170,56 @@ impl Search {
     }
 }
 
+impl Origin for Search {
+    /// The entries of ZIP files are counted as files.
+    fn count(&self, found: &mut dyn FnMut(u64, u64) -> bool) {
+        for file in self.walk().flatten() {
+            let goes_on = if !is_zip_name(&file.path) {
+                found(1, file.length)
+            } else if let Ok(zip) = ZipFile::open(&file.path, &self.zip_limits) {
+                let entries = (0..zip.len()).filter_map(|index| zip.entry(index));
+                entries
+                    .filter(|entry| !entry.is_folder())
+                    .all(|entry| found(1, entry.length))
+            } else {
+                true
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn run(&self, give: &mut dyn FnMut(Event) -> bool) {
+        for item in self.walk() {
+            let goes_on = match item {
+                Ok(file) if is_directory_name(&file.path) => {
+                    missing_references(&file.path).into_iter().all(&mut *give)
+                        && give(Event::Candidate(of_file(&file)))
+                }
+                Ok(file) if is_zip_name(&file.path) => self.zip_entries(&file, give),
+                Ok(file) => give(Event::Candidate(of_file(&file))),
+                Err(passed) => give(Event::Passed {
+                    name: passed.path.display().to_string(),
+                    is_failure: matches!(
+                        passed.reason,
+                        PassedReason::Unreadable(_) | PassedReason::TooDeep
+                    ),
+                    reason: passed.reason.to_string(),
+                }),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+}
+
 fn of_file(file: &FoundFile) -> Candidate {
     Candidate {
         name: file.path.display().to_string(),
         length: file.length,
-        key: Key::of(&file.path, None, file.length, file.modified),
+        key: Some(Key::of(&file.path, None, file.length, file.modified)),
         place: Place::File(file.path.clone()),
     }
 }
@@ -320,6 +357,75 @@ pub fn open(source: &mut dyn Read) -> io::Result<Opened> {
     }
 }
 
+/// Opens a file in which there should be an instance.
+pub fn open_instance(source: &mut dyn Read) -> Result<(Box<FileMeta>, Vec<u8>), Outcome> {
+    let Opened { content, head } =
+        open(source).map_err(|error| Outcome::Failed(format!("cannot be read: {error}")))?;
+    match content {
+        Content::Instance(meta) => Ok((meta, head)),
+        Content::Directory => Err(Outcome::Skipped("DICOM directory".into())),
+        Content::Other(other) => Err(Outcome::Skipped(other.to_string())),
+        Content::Damaged(error) => Err(Outcome::Failed(error.to_string())),
+    }
+}
+
+/// SOP Class UID and SOP Instance UID as the data set itself says them: the meta information may
+/// be wrong. `head` holds the start of the file; more of it may be read from `source` and is
+/// appended.
+pub fn identifiers(
+    meta: &FileMeta,
+    head: &mut Vec<u8>,
+    source: &mut dyn Read,
+) -> Result<(Uid, Uid), Outcome> {
+    let (mut class, mut instance) = identifiers_in(meta, head);
+    if class.is_none() || instance.is_none() {
+        // Behind a long element, or in a head that was cut in the middle of it.
+        source
+            .take(IDENTIFIERS_WITHIN)
+            .read_to_end(head)
+            .map_err(|error| Outcome::Failed(format!("cannot be read: {error}")))?;
+        (class, instance) = identifiers_in(meta, head);
+    }
+    let uid = |found: Option<Uid>, of_meta: Option<String>, name: &str| {
+        found
+            .or_else(|| Uid::parse_lenient(&of_meta?).ok())
+            .ok_or_else(|| Outcome::Failed(format!("no {name}")))
+    };
+    Ok((
+        uid(class, meta.sop_class(), "SOP Class UID")?,
+        uid(instance, meta.sop_instance(), "SOP Instance UID")?,
+    ))
+}
+
+fn identifiers_in(meta: &FileMeta, head: &[u8]) -> (Option<Uid>, Option<Uid>) {
+    let syntax = TransferSyntax::of(meta.transfer_syntax());
+    if syntax.is_deflated {
+        return (None, None);
+    }
+    let encoding = meta.guessed_encoding.unwrap_or(syntax.encoding);
+    let start = usize::try_from(meta.data_set_offset).unwrap_or(usize::MAX);
+    let data_set = Bytes::copy_from_slice(head.get(start..).unwrap_or_default());
+    let (elements, _) = encoding::parse_prefix(data_set, encoding, &encoding::Limits::default());
+    (
+        elements.uid(tags::SOP_CLASS_UID),
+        elements.uid(tags::SOP_INSTANCE_UID),
+    )
+}
+
+/// Reads until the buffer is full or the file ends.
+pub fn read_full(file: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,7 +444,7 @@ mod tests {
 
     fn names(search: &Search) -> (Vec<String>, Vec<String>) {
         let (mut candidates, mut passed) = (Vec::new(), Vec::new());
-        search.run(|event| {
+        search.run(&mut |event| {
             match event {
                 Event::Candidate(candidate) => {
                     let name = candidate.name.rsplit('/').next().unwrap_or_default();
@@ -364,9 +470,12 @@ mod tests {
         assert_eq!(candidates, ["x.ZIP!one"]);
         assert!(passed[0].starts_with("ZIP file: "), "{passed:?}");
         let mut total = (0, 0);
-        search.count(|items, bytes| total = (total.0 + items, total.1 + bytes));
+        search.count(&mut |items, bytes| {
+            total = (total.0 + items, total.1 + bytes);
+            true
+        });
         assert_eq!(total, (1, BARE.len() as u64));
-        search.run(|event| {
+        search.run(&mut |event| {
             if let Event::Candidate(candidate) = event {
                 let opened = candidate.read(|source| open(source).unwrap()).unwrap();
                 assert_eq!(opened.head, BARE);
@@ -374,6 +483,22 @@ mod tests {
             }
             true
         });
+    }
+
+    #[test]
+    fn identifiers_come_from_the_data_set() {
+        let source = &mut &BARE[..];
+        let (meta, mut head) = open_instance(source).unwrap();
+        let (class, instance) = identifiers(&meta, &mut head, source).unwrap();
+        assert_eq!((class.as_str(), instance.as_str()), ("1", "2"));
+        let no_instance = &mut &BARE[..10];
+        let (meta, mut head) = open_instance(no_instance).unwrap();
+        assert_eq!(
+            identifiers(&meta, &mut head, no_instance),
+            Err(Outcome::Failed("no SOP Instance UID".into()))
+        );
+        let outcome = open_instance(&mut &b""[..]).map(|_| ());
+        assert_eq!(outcome, Err(Outcome::Skipped("empty file".into())));
     }
 
     #[test]

@@ -82,9 +82,23 @@ impl DicomWeb {
 
     /// GET of a path below the services; the body comes as it arrives.
     pub async fn get(&self, path: &str, accept: &str) -> anyhow::Result<Response<Incoming>> {
+        self.get_from(format!("{}{path}", self.base), accept).await
+    }
+
+    /// GET of a path of the same server that is none of the services.
+    pub async fn get_beside(&self, path: &str) -> anyhow::Result<Answer> {
+        let uri: Uri = self.base.parse()?;
+        let authority = uri
+            .authority()
+            .context("the server's address has no host")?;
+        let address = format!("http://{authority}{path}");
+        read_answer(self.get_from(address, "application/json").await?).await
+    }
+
+    async fn get_from(&self, address: String, accept: &str) -> anyhow::Result<Response<Incoming>> {
         let request = Request::builder()
             .method(Method::GET)
-            .uri(format!("{}{path}", self.base))
+            .uri(address)
             .header(ACCEPT, accept)
             .body(UnsyncBoxBody::new(Empty::new()))?;
         self.send(request).await

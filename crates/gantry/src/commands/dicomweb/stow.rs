@@ -4,6 +4,7 @@ use super::client::{Answer, DicomWeb, problem_text};
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Where parts end. It can be no line of a Part 10 file that is not made for the purpose; such a
@@ -15,12 +16,27 @@ const CHUNKS_AHEAD: usize = 4;
 /// What a server did with an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stowed {
-    /// It is stored; with the code of a warning if there was one (PS3.18 Table 10.5.3-2).
-    Stored(Option<u16>),
+    /// It is stored.
+    Stored {
+        /// The code of a warning if there was one (PS3.18 Table 10.5.3-2).
+        warning: Option<u16>,
+        /// As the server read it, if it says so.
+        sop_instance_uid: String,
+    },
     /// It is not stored, and never will be as it is.
-    Refused(String),
+    Refused {
+        /// Why.
+        reason: String,
+        /// As the server read it, if it says so.
+        sop_instance_uid: String,
+    },
     /// It is not stored, but may be later: the server has no room or too much to do.
-    Busy(String, Option<std::time::Duration>),
+    Busy {
+        /// Why.
+        reason: String,
+        /// When to try again, if the server says so.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// A request whose body is being written.
@@ -84,13 +100,16 @@ impl Storing {
 
 /// What the answer says about the one instance of the request (PS3.18 §10.5.3).
 fn outcome(answer: &Answer) -> Stowed {
-    match answer.status {
+    if matches!(
+        answer.status,
         StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::INSUFFICIENT_STORAGE
-        | StatusCode::TOO_MANY_REQUESTS => {
-            return Stowed::Busy(problem_text(answer), answer.retry_after);
-        }
-        _ => {}
+            | StatusCode::INSUFFICIENT_STORAGE
+            | StatusCode::TOO_MANY_REQUESTS
+    ) {
+        return Stowed::Busy {
+            reason: problem_text(answer),
+            retry_after: answer.retry_after,
+        };
     }
     let module = serde_json::from_slice::<Value>(&answer.body).ok();
     // Some servers answer with an array of one data set.
@@ -100,17 +119,32 @@ fn outcome(answer: &Answer) -> Stowed {
     };
     let item = |tag: &str| module.as_ref()?.get(tag)?.get("Value")?.get(0);
     if let Some(failed) = item("00081198").or_else(|| item("0008119A")) {
-        let code = number(failed, "00081197");
-        return Stowed::Refused(match code {
-            Some(code) => failure_text(code),
-            None => problem_text(answer),
-        });
+        let reason = number(failed, "00081197").map(failure_text);
+        let reason = reason.unwrap_or_else(|| problem_text(answer));
+        return Stowed::Refused {
+            reason,
+            sop_instance_uid: instance(failed),
+        };
     }
     if answer.status.is_success() {
-        let warning = item("00081199").and_then(|stored| number(stored, "00081196"));
-        return Stowed::Stored(warning);
+        let stored = item("00081199");
+        return Stowed::Stored {
+            warning: stored.and_then(|stored| number(stored, "00081196")),
+            sop_instance_uid: stored.map(instance).unwrap_or_default(),
+        };
     }
-    Stowed::Refused(problem_text(answer))
+    Stowed::Refused {
+        reason: problem_text(answer),
+        sop_instance_uid: String::new(),
+    }
+}
+
+/// Referenced SOP Instance UID (0008,1155).
+fn instance(item: &Value) -> String {
+    let value = item
+        .get("00081155")
+        .and_then(|element| element.get("Value")?.get(0)?.as_str());
+    value.unwrap_or_default().to_owned()
 }
 
 fn number(item: &Value, tag: &str) -> Option<u16> {
@@ -149,17 +183,36 @@ mod tests {
     fn answers_are_told_apart() {
         let stored =
             r#"{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]}}]}}"#;
-        assert_eq!(outcome(&answer(200, stored)), Stowed::Stored(None));
+        let none = String::new;
+        assert_eq!(
+            outcome(&answer(200, stored)),
+            Stowed::Stored {
+                warning: None,
+                sop_instance_uid: "1.2".into()
+            }
+        );
         let warned =
             r#"{"00081199":{"vr":"SQ","Value":[{"00081196":{"vr":"US","Value":[45056]}}]}}"#;
-        assert_eq!(outcome(&answer(202, warned)), Stowed::Stored(Some(0xB000)));
+        assert_eq!(
+            outcome(&answer(202, warned)),
+            Stowed::Stored {
+                warning: Some(0xB000),
+                sop_instance_uid: none()
+            }
+        );
         let failed =
             r#"[{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[43264]}}]}}]"#;
         assert_eq!(
             outcome(&answer(409, failed)),
-            Stowed::Refused("data set does not match SOP class or request (A900H)".into())
+            Stowed::Refused {
+                reason: "data set does not match SOP class or request (A900H)".into(),
+                sop_instance_uid: none(),
+            }
         );
-        assert!(matches!(outcome(&answer(400, "bad")), Stowed::Refused(_)));
-        assert!(matches!(outcome(&answer(503, "")), Stowed::Busy(..)));
+        assert!(matches!(
+            outcome(&answer(400, "bad")),
+            Stowed::Refused { .. }
+        ));
+        assert!(matches!(outcome(&answer(503, "")), Stowed::Busy { .. }));
     }
 }

@@ -5,9 +5,8 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The digest of one file's place, length and time of change.
@@ -17,7 +16,9 @@ pub struct Key([u8; 16]);
 impl Key {
     /// The key of a file, or of an entry of a ZIP file.
     pub fn of(path: &Path, entry: Option<&str>, length: u64, modified: SystemTime) -> Self {
-        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = modified
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         let path = path.as_os_str().as_encoded_bytes();
         hasher.update(&(path.len() as u64).to_le_bytes());
@@ -44,26 +45,41 @@ impl Key {
 #[derive(Debug)]
 pub struct Journal {
     before: HashSet<Key>,
-    file: Option<Mutex<BufWriter<File>>>,
+    file: Option<File>,
 }
 
 impl Journal {
     /// A journal that remembers nothing.
     pub fn none() -> Self {
-        Self { before: HashSet::new(), file: None }
+        Self {
+            before: HashSet::new(),
+            file: None,
+        }
     }
 
     /// Reads what is there and goes on behind it. A line that was cut off counts as not written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
         let mut before = HashSet::new();
         for line in BufReader::new(&file).lines() {
             before.extend(Key::parse(&line?));
         }
-        let mut writer = BufWriter::new(file);
         // Ends a line that a crash left open.
-        writer.write_all(b"\n")?;
-        Ok(Self { before, file: Some(Mutex::new(writer)) })
+        (&file).write_all(b"\n")?;
+        Ok(Self {
+            before,
+            file: Some(file),
+        })
+    }
+
+    /// A journal that is written on, but in which nothing counts as done.
+    pub fn forgetting(mut self) -> Self {
+        self.before.clear();
+        self
     }
 
     /// Whether the file was stored by an earlier run.
@@ -74,18 +90,11 @@ impl Journal {
     /// Notes that the file is stored.
     pub fn note(&self, key: Key) -> io::Result<()> {
         match &self.file {
+            // One short line: appended whole, whoever else appends at the same time.
             Some(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut file: &File = file;
                 file.write_all(key.to_line().as_bytes())
             }
-            None => Ok(()),
-        }
-    }
-
-    /// Hands what was noted to the system.
-    pub fn flush(&self) -> io::Result<()> {
-        match &self.file {
-            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).flush(),
             None => Ok(()),
         }
     }
@@ -106,7 +115,6 @@ mod tests {
         let journal = Journal::open(&path).unwrap();
         assert!(!journal.has(one));
         journal.note(one).unwrap();
-        journal.flush().unwrap();
         // A line cut off by a crash.
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&two.to_line().as_bytes()[..20]).unwrap();
@@ -122,7 +130,10 @@ mod tests {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(5);
         let key = Key::of(Path::new("/a"), None, 1, time);
         assert_ne!(key, Key::of(Path::new("/a"), None, 2, time));
-        assert_ne!(key, Key::of(Path::new("/a"), None, 1, time + Duration::from_nanos(1)));
+        assert_ne!(
+            key,
+            Key::of(Path::new("/a"), None, 1, time + Duration::from_nanos(1))
+        );
         assert_ne!(key, Key::of(Path::new("/b"), None, 1, time));
     }
 }

@@ -1,0 +1,93 @@
+//! The commands, one file each.
+
+mod cat;
+mod check_config;
+mod codec_worker;
+mod conformance;
+mod demo;
+mod dicomweb;
+mod echo;
+mod export;
+mod files;
+mod find;
+mod get;
+mod header;
+mod import;
+mod r#move;
+mod random;
+mod reach;
+mod reindex;
+mod report;
+mod scu;
+mod send;
+mod serve;
+mod source;
+mod stats;
+mod usage;
+mod verify;
+
+use std::process::ExitCode;
+use usage::Usage;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+#[command(rename_all = "kebab-case")]
+pub enum Command {
+    Serve(serve::Serve),
+    Import(import::Import),
+    Export(export::Export),
+    Cat(cat::Cat),
+    Demo(demo::Demo),
+    Stats(stats::Stats),
+    Verify(verify::Verify),
+    Reindex(reindex::Reindex),
+    CheckConfig(check_config::CheckConfig),
+    Echo(echo::Echo),
+    Send(send::Send),
+    Find(find::Find),
+    Get(get::Get),
+    Move(r#move::Move),
+    Conformance(conformance::Conformance),
+    #[command(hide = true)]
+    CodecWorker(codec_worker::CodecWorker),
+}
+
+/// Does it. A command that was called wrongly ends with exit code 2.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match dispatch(command) {
+        Err(error) if error.is::<Usage>() => {
+            eprintln!("gantry: {error:#}");
+            Ok(ExitCode::from(2))
+        }
+        outcome => outcome,
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    if !matches!(command, Command::Serve(_) | Command::CodecWorker(_)) {
+        log_warnings();
+    }
+    match command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::CodecWorker(_) => codec_worker::run(),
+        Command::Import(import) => import::run(import),
+        Command::Export(export) => export::run(&export),
+        Command::Cat(cat) => cat::run(&cat),
+        Command::Demo(demo) => demo::run(demo),
+        Command::Stats(stats) => stats::run(&stats),
+        Command::Verify(verify) => verify::run(&verify),
+        Command::Reindex(reindex) => reindex::run(&reindex),
+        Command::CheckConfig(check) => check_config::run(&check),
+        Command::Echo(echo) => echo::run(&echo),
+        Command::Send(send) => send::run(send),
+        Command::Find(find) => find::run(&find),
+        Command::Get(get) => get::run(&get),
+        Command::Move(command) => r#move::run(&command),
+        Command::Conformance(conformance) => conformance::run(&conformance),
+    }
+}
+
+/// Commands answer in words; the log is for trouble, or for `RUST_LOG`.
+fn log_warnings() {
+    crate::logging::start(crate::logging::LogFormat::Text, "warn");
+}
