@@ -5,17 +5,21 @@
 //! the padding that the VR calls not significant. An element with VR UN is read with the VR that
 //! the dictionary has for its tag.
 
+mod build;
+mod number;
+
+pub use number::{DECIMAL_STRING_LENGTH_MAX, decimal_string, parse_decimal, parse_integer};
+
+pub(crate) use build::padded;
+pub(crate) use number::{Number, numbers};
+
 use crate::character_set::{self, CharacterSet};
 use crate::data_set::{DataSet, Element, Value};
-use crate::encoding::{is_text, padding};
-use crate::{Tag, Vr, dictionary, tags};
-use bytes::Bytes;
+use crate::encoding::is_text;
+use crate::{Tag, Vr, dictionary};
 use gantry_core::uid::Uid;
 use std::borrow::Cow;
 use std::fmt::Write;
-
-/// Longest decimal string, in bytes (PS3.5 §6.2, VR DS).
-pub const DECIMAL_STRING_LENGTH_MAX: usize = 16;
 
 /// What pads values: the space, and the NUL that belongs to UI alone but is found elsewhere.
 const PADDING: [char; 2] = [' ', '\0'];
@@ -151,128 +155,6 @@ impl Element {
     }
 }
 
-/// A value of a binary VR.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Number {
-    Signed(i64),
-    Unsigned(u64),
-    Single(f32),
-    Double(f64),
-    Tag(Tag),
-}
-
-impl Number {
-    fn to_integer(self) -> Option<i64> {
-        match self {
-            Self::Signed(number) => Some(number),
-            Self::Unsigned(number) => i64::try_from(number).ok(),
-            Self::Single(_) | Self::Double(_) | Self::Tag(_) => None,
-        }
-    }
-
-    fn to_decimal(self) -> f64 {
-        match self {
-            Self::Signed(number) => number as f64,
-            Self::Unsigned(number) => number as f64,
-            Self::Single(number) => f64::from(number),
-            Self::Double(number) => number,
-            Self::Tag(_) => f64::NAN,
-        }
-    }
-}
-
-impl std::fmt::Display for Number {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Signed(number) => number.fmt(f),
-            Self::Unsigned(number) => number.fmt(f),
-            Self::Single(number) => number.fmt(f),
-            Self::Double(number) => number.fmt(f),
-            Self::Tag(Tag(group, element)) => write!(f, "{group:04X}{element:04X}"),
-        }
-    }
-}
-
-/// The values of a value field of a binary VR; what is left over at its end is not looked at.
-/// `None` for VRs that are no numbers.
-pub(crate) fn numbers(bytes: &[u8], vr: Vr) -> Option<impl Iterator<Item = Number> + '_> {
-    let size = match vr {
-        Vr::US | Vr::SS => 2,
-        Vr::UL | Vr::SL | Vr::FL | Vr::AT => 4,
-        Vr::UV | Vr::SV | Vr::FD => 8,
-        _ => return None,
-    };
-    Some(
-        bytes
-            .chunks_exact(size)
-            .filter_map(move |value| number(value, vr)),
-    )
-}
-
-fn number(value: &[u8], vr: Vr) -> Option<Number> {
-    Some(match vr {
-        Vr::US => Number::Unsigned(u16::from_le_bytes(value.try_into().ok()?).into()),
-        Vr::SS => Number::Signed(i16::from_le_bytes(value.try_into().ok()?).into()),
-        Vr::UL => Number::Unsigned(u32::from_le_bytes(value.try_into().ok()?).into()),
-        Vr::SL => Number::Signed(i32::from_le_bytes(value.try_into().ok()?).into()),
-        Vr::UV => Number::Unsigned(u64::from_le_bytes(value.try_into().ok()?)),
-        Vr::SV => Number::Signed(i64::from_le_bytes(value.try_into().ok()?)),
-        Vr::FL => Number::Single(f32::from_le_bytes(value.try_into().ok()?)),
-        Vr::FD => Number::Double(f64::from_le_bytes(value.try_into().ok()?)),
-        Vr::AT => {
-            let [a, b, c, d] = value.try_into().ok()?;
-            Number::Tag(Tag(u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])))
-        }
-        _ => return None,
-    })
-}
-
-/// An integer string; senders write `12.0` too.
-pub fn parse_integer(text: &str) -> Option<i64> {
-    let text = text.trim_matches(PADDING);
-    let unsigned = text.strip_prefix('+').unwrap_or(text);
-    if let Ok(number) = unsigned.parse() {
-        return Some(number);
-    }
-    let (whole, fraction) = text.split_once('.')?;
-    let is_zero = fraction.bytes().all(|byte| byte == b'0');
-    if is_zero { whole.parse().ok() } else { None }
-}
-
-/// A decimal string.
-pub fn parse_decimal(text: &str) -> Option<f64> {
-    let text = text.trim_matches(PADDING);
-    // Rust would also take "inf" and "nan".
-    let is_decimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-    if !text.bytes().all(is_decimal) {
-        return None;
-    }
-    text.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// The closest decimal string of at most 16 bytes; `None` for what is no finite number.
-pub fn decimal_string(number: f64) -> Option<String> {
-    if !number.is_finite() {
-        return None;
-    }
-    let fits = |text: &String| text.len() <= DECIMAL_STRING_LENGTH_MAX;
-    let exact = [format!("{number}"), format!("{number:e}")]
-        .into_iter()
-        .find(fits);
-    exact.or_else(|| {
-        let rounded = (0..DECIMAL_STRING_LENGTH_MAX)
-            .rev()
-            .flat_map(|digits| [format!("{number:.digits$}"), format!("{number:.digits$e}")]);
-        let error =
-            |text: &String| parse_decimal(text).map_or(f64::INFINITY, |near| (near - number).abs());
-        rounded.filter(fits).min_by(|a, b| {
-            error(a)
-                .total_cmp(&error(b))
-                .then_with(|| a.len().cmp(&b.len()))
-        })
-    })
-}
-
 impl DataSet {
     /// The character set declared in (0008,0005), or the default repertoire.
     pub fn character_set(&self) -> CharacterSet {
@@ -364,170 +246,11 @@ impl DataSet {
     }
 }
 
-/// Builders. Each replaces an element with the same tag, and pads the value to even length.
-impl DataSet {
-    /// Puts text, with backslashes between several values, in the data set's own character set.
-    /// When it does not fit, the whole data set is turned into ISO_IR 192 first.
-    pub fn put_text(&mut self, tag: Tag, vr: Vr, text: &str) {
-        let value = match self.character_set().encode(text, vr) {
-            Some(value) => value,
-            None => {
-                if let Some(recoded) = self.recoded(CharacterSet::DEFAULT, CharacterSet::UTF_8) {
-                    *self = recoded;
-                }
-                text.as_bytes().to_vec()
-            }
-        };
-        self.put_bytes(tag, vr, value);
-    }
-
-    /// Puts a value field; an odd one is padded with the VR's padding byte.
-    pub fn put_bytes(&mut self, tag: Tag, vr: Vr, value: impl Into<Bytes>) {
-        let value = padded(value.into(), vr);
-        self.put(Element {
-            tag,
-            vr,
-            value: Value::Bytes(value),
-        });
-    }
-
-    /// Puts an element without a value.
-    pub fn put_empty(&mut self, tag: Tag, vr: Vr) {
-        let value = match vr {
-            Vr::SQ => Value::Sequence(Vec::new()),
-            _ => Value::Bytes(Bytes::new()),
-        };
-        self.put(Element { tag, vr, value });
-    }
-
-    /// Puts an identifier, VR UI.
-    pub fn put_uid(&mut self, tag: Tag, uid: impl AsRef<str>) {
-        self.put_bytes(tag, Vr::UI, uid.as_ref().as_bytes().to_vec());
-    }
-
-    /// Puts a number, VR US.
-    pub fn put_u16(&mut self, tag: Tag, number: u16) {
-        self.put_bytes(tag, Vr::US, number.to_le_bytes().to_vec());
-    }
-
-    /// Puts a number, VR UL.
-    pub fn put_u32(&mut self, tag: Tag, number: u32) {
-        self.put_bytes(tag, Vr::UL, number.to_le_bytes().to_vec());
-    }
-
-    /// Puts a number, VR FL.
-    pub fn put_f32(&mut self, tag: Tag, number: f32) {
-        self.put_bytes(tag, Vr::FL, number.to_le_bytes().to_vec());
-    }
-
-    /// Puts a number, VR FD.
-    pub fn put_f64(&mut self, tag: Tag, number: f64) {
-        self.put_bytes(tag, Vr::FD, number.to_le_bytes().to_vec());
-    }
-
-    /// Puts an integer string, VR IS.
-    pub fn put_integer(&mut self, tag: Tag, number: i64) {
-        self.put_bytes(tag, Vr::IS, number.to_string().into_bytes());
-    }
-
-    /// Puts a decimal string, VR DS; no value when the number is not finite.
-    pub fn put_decimal(&mut self, tag: Tag, number: f64) {
-        self.put_decimals(tag, &[number]);
-    }
-
-    /// Puts decimal strings, VR DS; those that are not finite are empty values.
-    pub fn put_decimals(&mut self, tag: Tag, numbers: &[f64]) {
-        let values: Vec<String> = numbers
-            .iter()
-            .map(|number| decimal_string(*number).unwrap_or_default())
-            .collect();
-        self.put_bytes(tag, Vr::DS, values.join("\\").into_bytes());
-    }
-
-    /// Puts tags, VR AT.
-    pub fn put_tags(&mut self, tag: Tag, tags: &[Tag]) {
-        let halves = tags
-            .iter()
-            .flat_map(|Tag(group, element)| [*group, *element]);
-        let value: Vec<u8> = halves.flat_map(u16::to_le_bytes).collect();
-        self.put_bytes(tag, Vr::AT, value);
-    }
-
-    /// Puts a sequence.
-    pub fn put_sequence(&mut self, tag: Tag, items: Vec<DataSet>) {
-        self.put(Element {
-            tag,
-            vr: Vr::SQ,
-            value: Value::Sequence(items),
-        });
-    }
-
-    /// The data set with all text in another character set, declared at the top and nowhere
-    /// else. `inherited` is in force where neither the data set nor an item declares its own.
-    /// `None` when a character does not fit.
-    pub fn recoded(&self, inherited: CharacterSet, target: CharacterSet) -> Option<DataSet> {
-        let mut data_set = self.recoded_item(inherited, target)?;
-        let declaration = target.to_value()?;
-        if !declaration.is_empty() {
-            data_set.put_bytes(
-                tags::SPECIFIC_CHARACTER_SET,
-                Vr::CS,
-                declaration.into_bytes(),
-            );
-        }
-        Some(data_set)
-    }
-
-    fn recoded_item(&self, inherited: CharacterSet, target: CharacterSet) -> Option<DataSet> {
-        let source = CharacterSet::for_item(inherited, self);
-        let elements = self
-            .elements()
-            .iter()
-            .filter(|element| element.tag != tags::SPECIFIC_CHARACTER_SET);
-        elements
-            .map(|element| recoded_element(element, source, target))
-            .collect()
-    }
-}
-
-fn recoded_element(
-    element: &Element,
-    source: CharacterSet,
-    target: CharacterSet,
-) -> Option<Element> {
-    let Element { tag, vr, ref value } = *element;
-    let value = match value {
-        Value::Sequence(items) => {
-            let items = items.iter().map(|item| item.recoded_item(source, target));
-            Value::Sequence(items.collect::<Option<_>>()?)
-        }
-        Value::Bytes(bytes) if character_set::is_affected(vr) => {
-            if source == target {
-                Value::Bytes(bytes.clone())
-            } else {
-                let text = source.decode(bytes, vr);
-                let encoded = target.encode(text.trim_end_matches(PADDING), vr)?;
-                Value::Bytes(padded(encoded.into(), vr))
-            }
-        }
-        other => other.clone(),
-    };
-    Some(Element { tag, vr, value })
-}
-
-/// A value field of even length.
-pub(crate) fn padded(value: Bytes, vr: Vr) -> Bytes {
-    if value.len().is_multiple_of(2) {
-        return value;
-    }
-    let mut value = Vec::from(value);
-    value.push(padding(vr));
-    value.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tags;
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn element(vr: Vr, value: &[u8]) -> Element {
@@ -617,98 +340,7 @@ mod tests {
         assert_eq!(data_set.integer(tags::ROWS), Some(512));
     }
 
-    #[test]
-    fn text_that_does_not_fit_turns_the_data_set_into_unicode() {
-        let mut item = DataSet::new();
-        item.put_bytes(tags::CODE_MEANING, Vr::LO, &b"\xFC\xFC"[..]);
-        let mut own = DataSet::new();
-        own.put_text(tags::SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 144");
-        own.put_bytes(tags::CODE_MEANING, Vr::LO, &b"\xB3\xE0"[..]);
-        let mut data_set = DataSet::new();
-        data_set.put_text(tags::SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 100");
-        data_set.put_text(tags::INSTITUTION_NAME, Vr::LO, "Köln");
-        assert_eq!(
-            data_set.bytes(tags::INSTITUTION_NAME).unwrap().as_ref(),
-            b"K\xF6ln"
-        );
-        data_set.put_sequence(tags::PROCEDURE_CODE_SEQUENCE, vec![item, own]);
-        data_set.put_text(tags::PATIENT_NAME, Vr::PN, "山田^太郎");
-        assert!(data_set.character_set().is_utf8());
-        assert_eq!(
-            data_set.string(tags::PATIENT_NAME).as_deref(),
-            Some("山田^太郎")
-        );
-        assert_eq!(
-            data_set.string(tags::INSTITUTION_NAME).as_deref(),
-            Some("Köln")
-        );
-        let items = data_set.items(tags::PROCEDURE_CODE_SEQUENCE);
-        let meaning = |item: &DataSet| item.string_in(tags::CODE_MEANING, data_set.character_set());
-        assert_eq!(meaning(&items[0]).as_deref(), Some("üü"));
-        assert_eq!(meaning(&items[1]).as_deref(), Some("Гр"));
-        assert!(items[1].get(tags::SPECIFIC_CHARACTER_SET).is_none());
-    }
-
-    #[test]
-    fn recoding_tells_when_text_does_not_fit() {
-        let mut data_set = DataSet::new();
-        data_set.put_text(tags::PATIENT_NAME, Vr::PN, "Müller");
-        let latin = CharacterSet::parse(b"ISO_IR 100");
-        let recoded = data_set.recoded(CharacterSet::DEFAULT, latin).unwrap();
-        assert_eq!(
-            recoded.bytes(tags::PATIENT_NAME).unwrap().as_ref(),
-            b"M\xFCller"
-        );
-        assert_eq!(
-            recoded.ascii(tags::SPECIFIC_CHARACTER_SET),
-            Some("ISO_IR 100")
-        );
-        let greek = CharacterSet::parse(b"ISO_IR 126");
-        assert_eq!(data_set.recoded(CharacterSet::DEFAULT, greek), None);
-    }
-
-    #[test]
-    fn values_are_padded_to_even_length() {
-        let mut data_set = DataSet::new();
-        data_set.put_uid(tags::SOP_INSTANCE_UID, "1.2");
-        data_set.put_text(tags::MODALITY, Vr::CS, "XYZ");
-        data_set.put_bytes(tags::PIXEL_DATA, Vr::OB, vec![7]);
-        assert_eq!(
-            data_set.bytes(tags::SOP_INSTANCE_UID).unwrap().as_ref(),
-            b"1.2\0"
-        );
-        assert_eq!(data_set.bytes(tags::MODALITY).unwrap().as_ref(), b"XYZ ");
-        assert_eq!(data_set.bytes(tags::PIXEL_DATA).unwrap().as_ref(), [7, 0]);
-        assert_eq!(
-            data_set.uid(tags::SOP_INSTANCE_UID).unwrap().as_str(),
-            "1.2"
-        );
-    }
-
-    #[test]
-    fn decimal_strings_are_short_enough_and_near() {
-        for (number, text) in [
-            (0.0, "0"),
-            (-1.5, "-1.5"),
-            (1e300, "1e300"),
-            (1.0 / 3.0, "0.33333333333333"),
-        ] {
-            assert_eq!(decimal_string(number).as_deref(), Some(text));
-        }
-        let near = decimal_string(-std::f64::consts::PI * 1e-9).unwrap();
-        assert_eq!(near, "-3.1415926536e-9");
-        assert_eq!(decimal_string(f64::NAN), None);
-    }
-
     proptest! {
-        #[test]
-        fn decimal_strings_keep_ten_digits(number in prop::num::f64::NORMAL) {
-            let text = decimal_string(number).unwrap();
-            prop_assert!(text.len() <= DECIMAL_STRING_LENGTH_MAX);
-            let back = parse_decimal(&text).unwrap();
-            prop_assert!(((back - number) / number).abs() < 1e-8, "{number} {text}");
-        }
-
         #[test]
         fn reading_takes_any_bytes(bytes: Vec<u8>, vr in prop::sample::select(vec![
             Vr::PN, Vr::LT, Vr::CS, Vr::UI, Vr::IS, Vr::DS, Vr::US, Vr::SV, Vr::FD, Vr::AT, Vr::UN, Vr::OB,

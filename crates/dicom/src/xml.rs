@@ -5,6 +5,7 @@
 //! character, become U+FFFD. Otherwise the choices are those of [`crate::json`].
 
 mod parse;
+mod private_blocks;
 mod write;
 
 #[cfg(test)]

@@ -118,6 +118,16 @@ fn attributes_have_keywords_and_private_creators() {
 }
 
 #[test]
+fn blocks_of_one_creator_stay_apart() {
+    let mut data_set = DataSet::new();
+    data_set.put_text(Tag(0x29, 0x10), Vr::LO, "VENDOR");
+    data_set.put_text(Tag(0x29, 0x12), Vr::LO, "VENDOR");
+    data_set.put_text(Tag(0x29, 0x1008), Vr::CS, "A");
+    data_set.put_text(Tag(0x29, 0x1208), Vr::CS, "B");
+    assert_eq!(parse(xml(&data_set).as_bytes()).unwrap().data_set, data_set);
+}
+
+#[test]
 fn private_elements_find_their_block() {
     let metadata = read(
         r#"<DicomAttribute tag="00190010" vr="LO"><Value>TAKEN</Value></DicomAttribute>

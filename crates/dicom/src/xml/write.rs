@@ -250,10 +250,23 @@ impl Writer<'_, '_> {
     }
 }
 
-/// The creator of the block that a private element is in.
+/// The creator of the block that a private element is in, unless the creator has another block
+/// before it in the same group: then the block number says more than the creator.
 fn private_creator(data_set: &DataSet, tag: Tag) -> Option<&str> {
-    if tag.0 & 1 == 0 || tag.1 < 0x1000 {
+    let Tag(group, element) = tag;
+    if group & 1 == 0 || element < 0x1000 {
         return None;
     }
-    data_set.ascii(Tag(tag.0, tag.1 >> 8))
+    let own = Tag(group, element >> 8);
+    let creator = data_set.ascii(own)?;
+    let elements = data_set.elements();
+    let first = elements.partition_point(|element| element.tag < Tag(group, 0x10));
+    let before = elements
+        .iter()
+        .skip(first)
+        .take_while(|element| element.tag < own);
+    let is_first = before
+        .flat_map(|element| element.ascii_values().next())
+        .all(|other| other != creator);
+    is_first.then_some(creator)
 }
