@@ -55,6 +55,14 @@ class Raw:
         self.socket.sendall(data)
         return self
 
+    def send_and_close(self, data: bytes) -> None:
+        """Says something last; the peer may already have had enough."""
+        try:
+            self.send(data)
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
     def read(self) -> tuple[int, bytes] | None:
         """One PDU, or None when the peer closed."""
         header = self.exactly(6)
@@ -196,8 +204,7 @@ GARBAGE = {
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_before_an_association_ends_it(shared, name):
     with Raw(shared) as raw:
-        raw.send(GARBAGE[name])
-        raw.socket.shutdown(socket.SHUT_WR)
+        raw.send_and_close(GARBAGE[name])
         assert raw.ends()
     assert_alive(shared)
 
@@ -226,11 +233,7 @@ ECHO = bytes.fromhex("0000000004000000380000000000020012000000") + b"1.2.840.100
 def test_garbage_inside_an_association_aborts_it(shared, name, pdu):
     with Raw(shared) as raw:
         assert raw.send(associate_rq(shared)).read()[0] == 2
-        try:
-            raw.send(pdu or associate_rq(shared))
-            raw.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        raw.send_and_close(pdu or associate_rq(shared))
         assert raw.ends()
     assert_alive(shared)
 
@@ -287,7 +290,6 @@ def test_the_peers_longest_pdu_is_respected(shared, size):
     data_set = make.instance(edge=128, PatientID=f"PDU{size}")
     shared.store(data_set)
     ae = AE(ae_title="INTEROP")
-    ae.maximum_pdu_size = size
     ae.dimse_timeout = 60
     got, lengths = [], []
     from pynetdicom import evt
@@ -297,7 +299,7 @@ def test_the_peers_longest_pdu_is_respected(shared, size):
         (evt.EVT_DATA_RECV, lambda event: lengths.append(len(event.data) - 6) if event.data[0] == 4 else None),
     ]
     contexts = [build_context(STUDY_GET), build_context(make.CT, "1.2.840.10008.1.2.1")]
-    association = ae.associate(shared.host, shared.port, contexts=contexts, ae_title=shared.ae_title, ext_neg=[build_role(make.CT, scp_role=True)], evt_handlers=handlers)
+    association = ae.associate(shared.host, shared.port, contexts=contexts, ae_title=shared.ae_title, ext_neg=[build_role(make.CT, scp_role=True)], evt_handlers=handlers, max_pdu=size)
     assert association.is_established
     statuses = [status.Status for status, _ in association.send_c_get(identifier("STUDY", StudyInstanceUID=data_set.StudyInstanceUID), STUDY_GET)]
     association.release()

@@ -212,7 +212,7 @@ def test_paging_while_data_arrive(people, client):
     seen = []
     while True:
         answer = client.get("/studies", params={"limit": 2, "offset": len(seen)})
-        if answer.status_code == 204:
+        if answer.status_code == 204 or not answer.json():
             break
         seen += [value(item, "0020000D") for item in answer.json()]
         if len(seen) < 6:
