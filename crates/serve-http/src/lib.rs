@@ -1,11 +1,44 @@
 //! The HTTP door: DICOMweb (PS3.18), WADO-URI, a small API and the start page.
 //!
 //! It decodes a request, calls one use case of the archive and encodes the answer. It must never
-//! know what is below the use cases (no SQL, no path, no codec), must never hold a whole instance
-//! in memory, and must never log a value of a data set or of a query.
+//! know what is below the use cases (no SQL, no path), must never hold a whole instance in memory,
+//! and must never log a value of a data set or of a query.
 
 pub mod accept;
+mod access_log;
+mod api;
+mod browser_headers;
+mod bulk_path;
+mod caller;
 pub mod conditional;
+pub mod config;
+mod connection;
+mod context;
+mod cors;
+mod dicomweb;
+mod encapsulate;
+mod frame_choice;
 pub mod media_type;
+mod model;
 pub mod multipart;
+mod openapi;
+mod picture;
+pub mod problem;
+pub mod qido_parameters;
+pub mod query_string;
 pub mod range;
+mod rendering_parameters;
+mod reply;
+mod request_body;
+mod router;
+mod routes;
+mod series_window;
+mod server;
+mod sr_html;
+mod start_page;
+mod store_response;
+mod transfer_syntax_choice;
+mod zip_stream;
+
+pub use config::HttpConfig;
+pub use server::serve;

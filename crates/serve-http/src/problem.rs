@@ -72,6 +72,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// 410.
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, detail)
+    }
+
     /// 406 with what could have been had.
     pub fn not_acceptable(supported: &str) -> Self {
         Self::new(

@@ -64,6 +64,20 @@ impl Writer {
         .into()
     }
 
+    /// The value of Content-Type for a body of byte ranges (RFC 9110 §14.6).
+    pub fn byte_ranges_content_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    /// What precedes a byte range.
+    pub fn range_head(&self, content_type: &str, content_range: &str) -> Bytes {
+        format!(
+            "--{}\r\nContent-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n",
+            self.boundary
+        )
+        .into()
+    }
+
     /// What follows a part's content.
     pub fn part_tail(&self) -> Bytes {
         Bytes::from_static(b"\r\n")

@@ -1,0 +1,6 @@
+//! The API of the start page and of scripts; what it answers is plain JSON.
+
+pub mod header;
+pub mod health;
+pub mod status;
+pub mod studies;

@@ -1,0 +1,193 @@
+//! Who is asking, and under which address they reach this server.
+
+use crate::config::HttpConfig;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, Uri};
+use gantry_core::principal::{Door, Principal};
+use std::net::SocketAddr;
+
+/// The one who asks over HTTP.
+pub fn principal(peer: Option<SocketAddr>) -> Principal {
+    let address = peer.map(|peer| peer.ip().to_canonical());
+    Principal {
+        door: Door::Http,
+        calling_ae: None,
+        called_ae: None,
+        address,
+        user: None,
+    }
+}
+
+/// The address of this server as the client sees it, without a slash at the end:
+/// `http://host:port`, and whatever path a proxy puts before ours.
+pub fn base_url(
+    uri: &Uri,
+    headers: &HeaderMap,
+    config: &HttpConfig,
+    listening: SocketAddr,
+) -> String {
+    if !config.public_url.is_empty() {
+        return config.public_url.trim_end_matches('/').to_owned();
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let (mut scheme, mut host, mut prefix) = (None, None, None);
+    if config.trust_forwarded {
+        let forwarded = text("forwarded").unwrap_or_default();
+        scheme =
+            forwarded_parameter(forwarded, "proto").or_else(|| first(text("x-forwarded-proto")));
+        host = forwarded_parameter(forwarded, "host").or_else(|| first(text("x-forwarded-host")));
+        prefix = first(text("x-forwarded-prefix"));
+    }
+    let scheme = scheme
+        .filter(|&scheme| scheme == "http" || scheme == "https")
+        .unwrap_or("http");
+    let host = host
+        .filter(|host| is_authority(host))
+        .or_else(|| text(HOST.as_str()).filter(|host| is_authority(host)))
+        // HTTP/2 says it in the pseudo-header field.
+        .or_else(|| {
+            uri.authority()
+                .map(|authority| authority.as_str())
+                .filter(|h| is_authority(h))
+        })
+        .map_or_else(|| listening.to_string(), str::to_owned);
+    let prefix = prefix
+        .filter(|prefix| is_path(prefix))
+        .unwrap_or("")
+        .trim_end_matches('/');
+    format!("{scheme}://{host}{prefix}")
+}
+
+/// The value of a parameter in the first element of a Forwarded header field (RFC 7239).
+fn forwarded_parameter<'a>(forwarded: &'a str, name: &str) -> Option<&'a str> {
+    let first = forwarded.split(',').next()?;
+    first.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim().trim_matches('"'))
+    })
+}
+
+fn first(list: Option<&str>) -> Option<&str> {
+    list.and_then(|list| list.split(',').next())
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+}
+
+/// Only what cannot break out of a URL in an answer.
+fn is_authority(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 255
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text.len() <= 255
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/.-_~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    #[track_caller]
+    fn check(config: &HttpConfig, fields: &[(&str, &str)], expect: &str) {
+        let headers: HeaderMap = fields
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse::<HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect();
+        let listening = SocketAddr::from(([127, 0, 0, 1], 8104));
+        let uri = Uri::from_static("/dicom-web");
+        assert_eq!(
+            base_url(&uri, &headers, config, listening),
+            expect,
+            "{fields:?}"
+        );
+    }
+
+    #[test]
+    fn the_address_is_the_one_the_client_used() {
+        let config = HttpConfig::default();
+        check(&config, &[], "http://127.0.0.1:8104");
+        check(&config, &[("host", "pacs:80")], "http://pacs:80");
+        check(&config, &[("host", "[::1]:80")], "http://[::1]:80");
+        check(
+            &config,
+            &[
+                ("host", "inner"),
+                (
+                    "forwarded",
+                    "for=1.2.3.4;Proto=https;host=\"pacs:443\", for=x",
+                ),
+            ],
+            "https://pacs:443",
+        );
+        check(
+            &config,
+            &[
+                ("host", "inner"),
+                ("x-forwarded-proto", "https, http"),
+                ("x-forwarded-host", "pacs"),
+                ("x-forwarded-prefix", "/gantry/"),
+            ],
+            "https://pacs/gantry",
+        );
+    }
+
+    #[test]
+    fn over_http_2_the_address_is_in_the_uri() {
+        let listening = SocketAddr::from(([127, 0, 0, 1], 8104));
+        let uri = Uri::from_static("http://pacs:81/dicom-web");
+        let found = base_url(&uri, &HeaderMap::new(), &HttpConfig::default(), listening);
+        assert_eq!(found, "http://pacs:81");
+    }
+
+    #[test]
+    fn what_could_break_a_url_is_not_used() {
+        let config = HttpConfig::default();
+        check(
+            &config,
+            &[("host", "a\"><script>")],
+            "http://127.0.0.1:8104",
+        );
+        check(
+            &config,
+            &[
+                ("host", "pacs"),
+                ("x-forwarded-host", "a/b"),
+                ("x-forwarded-proto", "javascript"),
+            ],
+            "http://pacs",
+        );
+    }
+
+    #[test]
+    fn configuration_beats_header_fields() {
+        let config = HttpConfig {
+            public_url: "https://pacs.example/x/".into(),
+            ..HttpConfig::default()
+        };
+        check(&config, &[("host", "inner")], "https://pacs.example/x");
+        let config = HttpConfig {
+            trust_forwarded: false,
+            ..HttpConfig::default()
+        };
+        check(
+            &config,
+            &[("host", "inner"), ("x-forwarded-host", "evil")],
+            "http://inner",
+        );
+    }
+}
