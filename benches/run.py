@@ -56,6 +56,7 @@ class Bench:
         self.is_quick = is_quick
         self.figures = Figures()
         self.huge_megabytes = 256
+        self.growth_max = 100_000
         self.run_number = int(time.time()) % 1_000_000
 
     def root(self) -> str:
@@ -282,6 +283,31 @@ class Bench:
             self.figures.add(f"16 instances of {megabytes} MB sent at once: memory", server.name, watch.highest, "MiB", target="< 512 MiB")
             server.start_empty()
 
+    def growth(self) -> None:
+        """Ingest rate, queries and start of Gantry alone as it fills up with small instances."""
+        [server] = [server for server in self.servers if server.name == "gantry"]
+        server.start_empty()
+        stored, root = 0, self.root()
+        for size in [size for size in (1000, 10_000, 100_000, 1_000_000) if size <= self.growth_max]:
+            while stored < size - 500:
+                count = min(20_000, size - 500 - stored)
+                self.store(server, "small", count, max(1, count // 10), 8, f"{root}.{stored}")
+                stored += count
+            result, cpu = self.store(server, "small", 500, 50, 8, f"{root}.{stored}")
+            stored += 500
+            name = f"at {size:,} instances"
+            self.figures.add(f"ingest of small instances {name}", "gantry", result["per_second"], "instances/s", is_rate=True, target="within 1.5×")
+            self.figures.add(f"ingest of small instances {name}: CPU", "gantry", cpu * 1000 / 500, "ms/instance")
+            for what, keys in [("exact ID", ["00100020=BENCH{}"]), ("name prefix and date", ["00100010=BAKER*", "00080020=20110101-20110115"])]:
+                arguments = [argument for key in keys for argument in ("--key", key)]
+                result = self.client("find", "--peer", f"127.0.0.1:{server.dicom}", "--called", server.called, "--repeat", "200", *arguments)
+                for part in ("p50", "p95"):
+                    self.figures.add(f"C-FIND {what} {name}: {part}", "gantry", result[f"{part}_ms"], "ms", target="within 1.5×; ≤ 5 ms p95 at 10⁶")
+                self.figures.add(f"C-FIND {what} {name}: matches", "gantry", result["matches"] / 200, "")
+            server.restart()
+            self.figures.add(f"start to listening {name}", "gantry", server.started_in, "s", target="≤ 1 s")
+            self.figures.add(f"resident memory after the start {name}", "gantry", server.resident_mib(), "MiB", target="≤ 60 MiB")
+
 
 class Watch:
     """The highest resident set of a server while something goes on."""
@@ -349,7 +375,8 @@ def main() -> int:
     parser.add_argument("--servers", default="gantry,orthanc,dcmqrscp", help="comma list; also dicom-storescp")
     parser.add_argument("--quick", action="store_true", help="small counts, one round: does it work?")
     parser.add_argument("--huge", type=int, default=256, metavar="MB", help="size of the instances that memory is measured with; 2048 needs 33 GB of disk")
-    parser.add_argument("--only", default="", help="comma list of " + ", ".join(SECTIONS))
+    parser.add_argument("--growth", type=int, default=100_000, metavar="N", help="instances up to which the section growth goes")
+    parser.add_argument("--only", default="", help="comma list of " + ", ".join(SECTIONS) + ", growth")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "bench", help="folder for all servers' data")
     parser.add_argument("--out", type=Path, help="write the table here as Markdown")
     parser.add_argument("--gantry", type=Path, default=ROOT / "target" / "release" / "gantry")
@@ -362,6 +389,7 @@ def main() -> int:
             servers[-1].start_empty()
         bench = Bench(servers, options.quick)
         bench.huge_megabytes = options.huge
+        bench.growth_max = options.growth
         failures = 0
         for section in options.only.split(",") if options.only else SECTIONS:
             print(section, flush=True)

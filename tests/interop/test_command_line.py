@@ -15,7 +15,7 @@ from conftest import eventually
 from gantry import Archive, run
 from sources import SHARED, pydicom_files
 
-COMMANDS = ["serve", "import", "export", "echo", "send", "find", "get", "move", "reindex", "verify", "check-config", "stats", "demo"]
+COMMANDS = ["serve", "import", "export", "echo", "send", "find", "get", "move", "reindex", "verify", "check-config", "stats", "demo", "cat"]
 
 
 def test_help_names_every_command_and_has_examples():
@@ -117,12 +117,12 @@ def test_export_to_folder_zip_and_media(tmp_path):
     run("export", "--data", tmp_path / "data", "--study", uid, "--out", tmp_path / "folder")
     assert {file.sop_instance_uid for file in map(part10.read, files(tmp_path / "folder"))} == wanted
 
-    run("export", "--data", tmp_path / "data", "--study", uid, "--out", tmp_path / "study.zip", "--format", "zip")
+    run("export", "--data", tmp_path / "data", "--study", uid, "--zip", tmp_path / "study.zip")
     with zipfile.ZipFile(tmp_path / "study.zip") as zipped:
         got = {part10.read(zipped.read(name)).sop_instance_uid for name in zipped.namelist() if zipped.read(name)[128:132] == b"DICM" and "DICOMDIR" not in name}
     assert got == wanted
 
-    run("export", "--data", tmp_path / "data", "--study", uid, "--out", tmp_path / "media", "--format", "media")
+    run("export", "--data", tmp_path / "data", "--study", uid, "--media", tmp_path / "media")
     directory = pydicom.dcmread(tmp_path / "media" / "DICOMDIR")
     from pydicom.fileset import FileSet
 
