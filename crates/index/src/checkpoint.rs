@@ -8,13 +8,15 @@
 use crate::database;
 use crate::error::{IndexError, Result};
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Pages of log beyond which the writer itself finishes the work.
+/// Pages of log (of 4 KiB) after which the thread is woken.
+const LOG_PAGES: u64 = 4096;
+/// Pages of log after which the writer itself does the rest.
 const LOG_PAGES_MAX: u64 = 16_384;
 
 /// The thread, and what the writer knows of the log.
@@ -23,15 +25,14 @@ pub(crate) struct Checkpoints {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     log: Arc<Log>,
-    log_path: PathBuf,
-    commits: u32,
+    /// Length of the log at which something is done next.
+    due: u64,
 }
 
 #[derive(Debug, Default)]
 struct Log {
+    pages: AtomicU64,
     is_running: AtomicBool,
-    /// How often the thread has written the log back.
-    turns: AtomicU64,
 }
 
 impl Checkpoints {
@@ -48,31 +49,57 @@ impl Checkpoints {
                 path: path.to_owned(),
                 source,
             })?;
-        let mut log_path = path.as_os_str().to_owned();
-        log_path.push("-wal");
-        let log_path = log_path.into();
         Ok(Self {
             wake: Some(wake),
             thread: Some(thread),
             log,
-            log_path,
-            commits: 0,
+            due: LOG_PAGES,
         })
     }
 
-    /// Called after each commit.
-    pub fn wrote(&mut self, connection: &Connection, pages: u64) {
-        self.commits += 1;
-        if self.commits < 16 {
-            return;
+    /// Has the writer's connection tell how long the log is after each commit.
+    pub fn watch(&self, connection: &mut Connection) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            log.pages
+                .store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(())
+    }
+
+    /// Writes back what there is, without waiting for readers.
+    pub fn finish(&self, connection: &Connection) {
+        if !self.log.is_running.load(Ordering::Acquire) {
+            checkpoint(connection, "PASSIVE");
         }
-        self.commits = 0;
-        let length = std::fs::metadata(&self.log_path).map_or(0, |log| log.len()) / 4096;
-        if length < pages || self.log.is_running.load(Ordering::Acquire) {
-            return;
-        }
-        if length > LOG_PAGES_MAX && self.log.turns.swap(0, Ordering::AcqRel) > 0 {
+    }
+
+    /// Writes back what there is and makes the log file empty, unless there are readers.
+    pub fn truncate(&self, connection: &Connection) {
+        // With readers there would be waiting.
+        let is_patient = connection.busy_timeout(std::time::Duration::ZERO).is_err();
+        if !is_patient {
             checkpoint(connection, "TRUNCATE");
+        }
+        if let Err(error) = connection.busy_timeout(database::WAIT_MAX) {
+            tracing::warn!(%error, "index will not wait");
+        }
+    }
+
+    /// Called after each commit.
+    pub fn wrote(&mut self, connection: &Connection) {
+        let pages = self.log.pages.load(Ordering::Relaxed);
+        if pages < LOG_PAGES {
+            // The log has begun at its start again.
+            self.due = LOG_PAGES;
+        }
+        if pages < self.due || self.log.is_running.load(Ordering::Acquire) {
+            return;
+        }
+        self.due = pages + LOG_PAGES;
+        if pages >= LOG_PAGES_MAX {
+            checkpoint(connection, "PASSIVE");
         } else if let Some(wake) = &self.wake {
             // Full: it is awake already.
             let _ = wake.try_send(());
@@ -84,7 +111,6 @@ fn run(connection: &Connection, woken: &Receiver<()>, log: &Log) {
     while woken.recv().is_ok() {
         log.is_running.store(true, Ordering::Release);
         checkpoint(connection, "PASSIVE");
-        log.turns.fetch_add(1, Ordering::AcqRel);
         log.is_running.store(false, Ordering::Release);
     }
 }

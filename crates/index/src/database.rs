@@ -6,6 +6,9 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
+/// How long a connection waits for a lock that another holds.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Statements kept prepared by a connection.
 const STATEMENTS_MAX: usize = 128;
 
@@ -42,7 +45,7 @@ pub(crate) fn open_reader(path: &Path, cache_bytes: usize) -> Result<Connection>
 
 fn settings(connection: &Connection, cache_bytes: usize) -> Result<()> {
     let kibibytes = i64::try_from(cache_bytes / 1024).unwrap_or(i64::MAX);
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(WAIT_MAX)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -kibibytes)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

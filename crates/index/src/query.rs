@@ -108,7 +108,7 @@ impl Cursor {
 }
 
 /// The level that an attribute belongs to where a query at `level` is concerned.
-pub(crate) fn level_of(tag: Tag, level: Level) -> Level {
+pub fn level_of(tag: Tag, level: Level) -> Level {
     let natural = match tag {
         _ if STUDY_TAGS.contains(&tag) || tag.0 == 0x0010 => Level::Study,
         _ if SERIES_TAGS.contains(&tag) => Level::Series,

@@ -241,7 +241,7 @@ pub(crate) fn locate(
 ) -> Result<Option<InstanceRow>> {
     let mut statement = connection.prepare_cached(
         "SELECT instance.id, sop_instance_uid, sop_class, transfer_syntax, instance_number,
-                number_of_frames, location, data_set_offset, digest, received_at,
+                number_of_frames, location, data_set_offset, digest, instance.received_at,
                 study_instance_uid, series_instance_uid, series.id
          FROM instance JOIN series ON series.id = instance.series
          JOIN study ON study.id = series.study

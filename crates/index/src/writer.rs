@@ -15,9 +15,6 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// Bytes of a page's worth of log after which it is written back.
-const LOG_PAGES: u64 = 4096;
-
 /// The one writer of an index. All methods block on the disk; a thread of the archive owns it.
 #[derive(Debug)]
 pub struct Writer {
@@ -51,9 +48,10 @@ pub(crate) struct Memory {
 
 impl Writer {
     pub(crate) fn open(path: PathBuf, options: Options) -> Result<Self> {
-        let connection = database::open_writer(&path, options.writer_cache_bytes)?;
+        let mut connection = database::open_writer(&path, options.writer_cache_bytes)?;
         let applied = read_applied(&connection)?;
         let checkpoints = Checkpoints::start(&path)?;
+        checkpoints.watch(&mut connection)?;
         Ok(Self {
             connection,
             path,
@@ -101,7 +99,7 @@ impl Writer {
                     self.applied = span.to;
                 }
                 self.memory.parents.trim();
-                self.checkpoints.wrote(&self.connection, LOG_PAGES);
+                self.checkpoints.wrote(&self.connection);
             }
             Err(error) => {
                 tracing::error!(%error, "index change failed");
@@ -146,7 +144,10 @@ impl Writer {
     /// After a failure the connection is not trusted: another one begins from the disk.
     fn reopen(&mut self) -> Result<()> {
         self.connection = database::open_writer(&self.path, self.options.writer_cache_bytes)?;
+        self.checkpoints.watch(&mut self.connection)?;
         self.is_full_sync = false;
+        // The log takes more room than what it says: give it back, should room be what is missing.
+        self.checkpoints.truncate(&self.connection);
         let applied = read_applied(&self.connection)?;
         if applied != self.applied {
             tracing::warn!(%applied, expected = %self.applied, "index is not where it was left");
@@ -154,6 +155,12 @@ impl Writer {
         }
         self.is_suspect = false;
         Ok(())
+    }
+
+    /// Writes the log back into the database, as far as no reader needs it. It happens by itself;
+    /// this is for quiet moments.
+    pub fn checkpoint(&mut self) {
+        self.checkpoints.finish(&self.connection);
     }
 
     /// What is stored under these SOP Instance UIDs.
