@@ -65,7 +65,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     if !matches!(command, Command::Serve(_) | Command::CodecWorker(_)) {
-        log_warnings();
+        log_errors();
     }
     match command {
         Command::Serve(serve) => serve::run(serve),
@@ -87,7 +87,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Commands answer in words; the log is for trouble, or for `RUST_LOG`.
-fn log_warnings() {
-    crate::logging::start(crate::logging::LogFormat::Text, "warn");
+/// Commands answer in words and report what happened: the log is for defects, or for `RUST_LOG`.
+fn log_errors() {
+    crate::logging::start(crate::logging::LogFormat::Text, "error");
 }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Transfer syntaxes for data sets without pixels.
-const PLAIN_SYNTAXES: [&str; 2] = [
+pub const PLAIN_SYNTAXES: [&str; 2] = [
     uids::EXPLICIT_VR_LITTLE_ENDIAN,
     uids::IMPLICIT_VR_LITTLE_ENDIAN,
 ];

@@ -23,7 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
   gantry send PACS@127.0.0.1:11112 study/ --report sent.csv --json
 
 Folders are searched; what is no DICOM file is passed over. Presentation contexts are proposed
-from what the files are; data sets are sent as they are.
+from what the files are. Data sets are sent as they are; native ones in another native transfer
+syntax to a peer that does not take theirs.
 
 Exit code: 0 when all instances were taken, 1 when some or all were not, 2 for a wrong call.")]
 pub struct Send {

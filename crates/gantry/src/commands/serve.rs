@@ -4,6 +4,7 @@ use crate::configuration::{Configuration, Overrides};
 use crate::logging;
 use anyhow::Context;
 use gantry_archive::Archive;
+use gantry_serve_http::HttpConfig;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,7 +37,9 @@ const PEERS_REREAD: Duration = Duration::from_secs(2);
 pub fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     let configuration = Configuration::load(&serve.overrides)?;
     logging::start(configuration.log.format, &configuration.log.level);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve_until_signal(configuration, serve.overrides.config))?;
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)
@@ -61,14 +64,13 @@ async fn serve_until_signal(
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     };
+    let http_config = HttpConfig {
+        dicom: Some(dicom.local_addr()?),
+        ..configuration.http.clone()
+    };
     let doors = async {
         tokio::join!(
-            gantry_serve_http::serve(
-                http,
-                Arc::clone(&archive),
-                configuration.http.clone(),
-                until_stopped()
-            ),
+            gantry_serve_http::serve(http, Arc::clone(&archive), http_config, until_stopped()),
             gantry_serve_dimse::serve(
                 dicom,
                 Arc::clone(&archive),
@@ -100,7 +102,9 @@ async fn serve_until_signal(
 }
 
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {what}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}"))
 }
 
 /// Tells people and programs where the server listens. `server.json` in the data folder lets
@@ -117,7 +121,11 @@ fn announce(archive: &Archive, http: SocketAddr, dicom: SocketAddr) -> anyhow::R
     std::fs::write(&file, address.to_string())
         .with_context(|| format!("cannot write {}", file.display()))?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "gantry ready http={http} dicom={dicom} ae={}", ae_title.as_str().replace(' ', "_"))?;
+    writeln!(
+        out,
+        "gantry ready http={http} dicom={dicom} ae={}",
+        ae_title.as_str().replace(' ', "_")
+    )?;
     writeln!(out, "  browser    http://{http}/")?;
     writeln!(out, "  DICOMweb   http://{http}/dicom-web")?;
     writeln!(out, "  modality   AE title {ae_title}, {dicom}")?;
@@ -127,9 +135,10 @@ fn announce(archive: &Archive, http: SocketAddr, dicom: SocketAddr) -> anyhow::R
 
 async fn signal_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("signals cannot be caught: stop the server with SIGKILL");
         return std::future::pending().await;
     };
@@ -161,5 +170,7 @@ async fn follow_peers(file: PathBuf, archive: Arc<Archive>) {
 }
 
 fn modified(file: &std::path::Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
+    std::fs::metadata(file)
+        .and_then(|metadata| metadata.modified())
+        .ok()
 }

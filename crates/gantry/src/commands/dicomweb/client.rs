@@ -76,6 +76,7 @@ impl DicomWeb {
     }
 
     /// The address of the services.
+    #[cfg(test)]
     pub fn base(&self) -> &str {
         &self.base
     }
