@@ -67,6 +67,7 @@ impl From<gantry_blob::error::BlobError> for Error {
         let message = match error.kind() {
             Kind::OutOfResources => "no room to store",
             Kind::NotFound => "the stored bytes are missing",
+            Kind::Conflict => "the data folder is in use",
             _ => "storage failed",
         };
         Self::caused(error.kind(), message, error)

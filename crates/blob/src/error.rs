@@ -123,11 +123,12 @@ impl BlobError {
             Self::NoSpace { .. } => Kind::OutOfResources,
             Self::Io { source, .. } if is_read_only(source) => Kind::OutOfResources,
             Self::NotFound { .. } => Kind::NotFound,
+            // Commands look for the server that has the folder.
+            Self::Locked { .. } => Kind::Conflict,
             Self::Io { .. }
             | Self::Corrupt { .. }
             | Self::DigestMismatch { .. }
             | Self::OutOfRange { .. }
-            | Self::Locked { .. }
             | Self::UnknownPosition(_)
             | Self::TooLarge { .. }
             | Self::NewerFormat { .. }
