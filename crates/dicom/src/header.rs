@@ -162,7 +162,7 @@ impl Entries<'_> {
             at += item.size;
             match Delimiter::of(item.tag)? {
                 Delimiter::Item => at = at.checked_add(item.length as usize)?,
-                Delimiter::ItemEnd => return None,
+                Delimiter::ItemEnd | Delimiter::Other => return None,
                 Delimiter::SequenceEnd => return Some(at - start),
             }
         }

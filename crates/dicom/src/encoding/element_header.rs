@@ -40,6 +40,8 @@ pub(crate) enum Delimiter {
     ItemEnd,
     /// (FFFE,E0DD).
     SequenceEnd,
+    /// Another tag of the group, which belongs nowhere.
+    Other,
 }
 
 impl Delimiter {
@@ -48,6 +50,7 @@ impl Delimiter {
             Tag(0xFFFE, 0xE000) => Some(Self::Item),
             Tag(0xFFFE, 0xE00D) => Some(Self::ItemEnd),
             Tag(0xFFFE, 0xE0DD) => Some(Self::SequenceEnd),
+            Tag(0xFFFE, _) => Some(Self::Other),
             _ => None,
         }
     }

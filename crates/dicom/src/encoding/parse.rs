@@ -554,13 +554,13 @@ impl Level {
     /// Notes what later elements are read by (PS3.5 A.1, 7.3).
     #[inline]
     fn learn(&mut self, element: &Element) {
-        if element.tag.0 != 0x0028 {
+        if element.tag.0 != 0x0028 || !matches!(element.vr, Vr::US | Vr::SS) {
             return;
         }
         let Value::Bytes(bytes) = &element.value else {
             return;
         };
-        let Some(number) = bytes.first_chunk().copied().map(u16::from_le_bytes) else {
+        let Ok(number) = bytes.as_ref().try_into().map(u16::from_le_bytes) else {
             return;
         };
         match element.tag {

@@ -46,6 +46,25 @@ fn bytes_element() -> impl Strategy<Value = Element> {
         })
 }
 
+/// Elements that the dictionary knows, some with a VR that is not theirs.
+fn public_element() -> impl Strategy<Value = Element> {
+    let tag = prop::sample::select(vec![
+        tags::REFERENCED_IMAGE_SEQUENCE,
+        tags::PATIENT_NAME,
+        tags::PIXEL_REPRESENTATION,
+        tags::SMALLEST_IMAGE_PIXEL_VALUE,
+    ]);
+    let vr = prop::sample::select(vec![Vr::PN, Vr::US, Vr::SS, Vr::UT, Vr::OB]);
+    (tag, vr, prop::collection::vec(0u8..3, 0..30)).prop_map(|(tag, vr, bytes)| {
+        let bytes = [bytes.clone(), bytes].concat();
+        Element {
+            tag,
+            vr,
+            value: Value::Bytes(bytes.into()),
+        }
+    })
+}
+
 fn fragments_element() -> impl Strategy<Value = Element> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..8).prop_map(|bytes| bytes.repeat(2));
     (bytes(), prop::collection::vec(bytes(), 0..4)).prop_map(|(table, fragments)| Element {
@@ -62,16 +81,17 @@ fn fragments_element() -> impl Strategy<Value = Element> {
 pub(crate) fn data_set() -> impl Strategy<Value = DataSet> {
     let flat = prop::collection::vec(bytes_element(), 0..6).prop_map(DataSet::from_elements);
     let nested = flat.prop_recursive(4, 40, 4, |inner| {
-        let sequence =
-            (0x1020u16..0x1030, prop::collection::vec(inner, 0..4)).prop_map(|(element, items)| {
-                Element {
-                    tag: Tag(0x0011, element),
-                    vr: Vr::SQ,
-                    value: Value::Sequence(items),
-                }
-            });
-        prop::collection::vec(prop_oneof![2 => bytes_element(), 1 => sequence], 0..6)
-            .prop_map(DataSet::from_elements)
+        let tag = prop_oneof![
+            3 => (0x1020u16..0x1030).prop_map(|element| Tag(0x0011, element)),
+            1 => Just(tags::REFERENCED_IMAGE_SEQUENCE),
+        ];
+        let sequence = (tag, prop::collection::vec(inner, 0..4)).prop_map(|(tag, items)| Element {
+            tag,
+            vr: Vr::SQ,
+            value: Value::Sequence(items),
+        });
+        let element = prop_oneof![4 => bytes_element(), 1 => public_element(), 2 => sequence];
+        prop::collection::vec(element, 0..6).prop_map(DataSet::from_elements)
     });
     (nested, prop::option::of(fragments_element())).prop_map(|(mut data_set, fragments)| {
         if let Some(fragments) = fragments {

@@ -191,11 +191,8 @@ impl Machine {
         if self.carry.len() < self.carry_needs {
             return Ok(rest);
         }
-        let mut carry = std::mem::take(&mut self.carry);
-        let (consumed, needs) = self.run(&carry)?;
-        carry.drain(..consumed);
-        self.carry = carry;
-        self.carry_needs = needs;
+        let carry = std::mem::take(&mut self.carry);
+        self.feed(&carry)?;
         Ok(rest)
     }
 

@@ -180,12 +180,8 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         }
         if self.is_verbatim {
             self.write_raw(size)?;
-            let is_noted = length == 2 && self.parents.is_empty();
-            return if is_noted {
-                self.copy_noted(header)
-            } else {
-                self.copy(tag, length)
-            };
+            self.learn(header)?;
+            return self.copy(tag, length);
         }
         if vr == Vr::SQ {
             return self.open_sequence(header, end, false);
@@ -233,7 +229,7 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         let ElementHeader {
             tag, vr, length, ..
         } = *header;
-        let is_noted = tag == tags::PIXEL_REPRESENTATION || tag == tags::BITS_ALLOCATED;
+        self.learn(header)?;
         let is_odd = !length.is_multiple_of(2);
         let even = length + u32::from(is_odd);
         let vr = self.header(tag, vr, even)?;
@@ -247,13 +243,8 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         let is_swapped = is_swapped && header.vr != Vr::UN && vr != Vr::UN;
         let words = words(tag, header.vr, self.level.bits_allocated);
         let mut swapper = Swapper::new(if is_swapped { words } else { 1 });
-        let is_big = self.level.encoding.is_big_endian();
-        let mut noted = None;
         let (source, sink) = (&mut self.source, &mut self.sink);
         pass(source, tag, u64::from(length), |bytes| {
-            if is_noted {
-                noted = bytes.first_chunk().copied();
-            }
             sink.write(swapper.swap(bytes))
                 .map_err(TranscodeError::Write)
         })?;
@@ -261,25 +252,31 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         if is_odd {
             sink.write(&[padding(vr)]).map_err(TranscodeError::Write)?;
         }
-        if let Some(number) = noted {
-            self.learn(
-                tag,
-                if is_big {
-                    u16::from_be_bytes(number)
-                } else {
-                    u16::from_le_bytes(number)
-                },
-            );
-        }
         Ok(())
     }
 
-    fn learn(&mut self, tag: Tag, number: u16) {
-        match tag {
-            tags::PIXEL_REPRESENTATION => self.level.pixels_are_signed = number == 1,
-            tags::BITS_ALLOCATED => self.level.bits_allocated = number,
-            _ => {}
+    /// Notes of a value that comes next what later elements are read by.
+    fn learn(&mut self, header: &ElementHeader) -> Result<(), TranscodeError> {
+        let ElementHeader {
+            tag, vr, length, ..
+        } = *header;
+        let is_number = length == 2 && matches!(vr, Vr::US | Vr::SS | Vr::UN);
+        if !is_number || (tag != tags::PIXEL_REPRESENTATION && tag != tags::BITS_ALLOCATED) {
+            return Ok(());
         }
+        let value = self.source.peek(2).map_err(TranscodeError::Read)?;
+        let Some(value) = value.first_chunk().copied() else {
+            return Ok(());
+        };
+        let number = match self.level.encoding.is_big_endian() && vr != Vr::UN {
+            true => u16::from_be_bytes(value),
+            false => u16::from_le_bytes(value),
+        };
+        match tag {
+            tags::BITS_ALLOCATED => self.level.bits_allocated = number,
+            _ => self.level.pixels_are_signed = number == 1,
+        }
+        Ok(())
     }
 
     fn fragments(&mut self, header: &ElementHeader, is_muted: bool) -> Result<(), TranscodeError> {
@@ -594,21 +591,6 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
         pass(&mut self.source, tag, u64::from(length), |bytes| {
             sink.write(bytes).map_err(TranscodeError::Write)
         })
-    }
-
-    /// Copies a value of two bytes that later elements may depend on.
-    fn copy_noted(&mut self, header: &ElementHeader) -> Result<(), TranscodeError> {
-        let head = self.source.peek(2).map_err(TranscodeError::Read)?;
-        if let Some(number) = head.first_chunk().copied() {
-            let is_big = self.level.encoding.is_big_endian();
-            let number = if is_big {
-                u16::from_be_bytes(number)
-            } else {
-                u16::from_le_bytes(number)
-            };
-            self.learn(header.tag, number);
-        }
-        self.copy(header.tag, header.length)
     }
 
     fn pass(

@@ -102,14 +102,14 @@ impl Machine {
         input: &mut Input<'_>,
     ) -> Result<(), ScanError> {
         let tag = header.tag;
-        let is_little = !self.level.encoding.is_big_endian();
-        if tag == tags::PIXEL_REPRESENTATION && value.len() == 2 {
-            let low = if is_little {
-                value.first()
-            } else {
-                value.last()
-            };
-            self.level.pixels_are_signed = low == Some(&1);
+        let vr = self.resolved_vr(header);
+        // UN is in no byte order.
+        let is_swapped = self.level.encoding.is_big_endian() && header.vr != Vr::UN;
+        if tag == tags::PIXEL_REPRESENTATION && matches!(vr, Vr::US | Vr::SS) {
+            let one: &[u8] = if is_swapped { &[0, 1] } else { &[1, 0] };
+            if value.len() == 2 {
+                self.level.pixels_are_signed = value == one;
+            }
         }
         if tag.0 == tags::PIXEL_DATA.0 && self.parents.is_empty() {
             match tag {
@@ -118,7 +118,6 @@ impl Machine {
                 _ => {}
             }
         }
-        let vr = self.resolved_vr(header);
         if header.is_plain && vr == header.vr {
             input.at += header.size + value.len();
             return Ok(());
@@ -128,8 +127,7 @@ impl Machine {
         write_element_header(&mut self.header, HEADER_ENCODING, tag, vr, header.length);
         let start = self.header.len();
         self.header.extend_from_slice(value);
-        // UN is in no byte order.
-        if !is_little && header.vr != Vr::UN {
+        if is_swapped {
             swap_in_place(
                 self.header.get_mut(start..).unwrap_or_default(),
                 word_size(vr),
