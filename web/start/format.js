@@ -36,17 +36,21 @@ export function size(bytes) {
  * @param {string} name
  */
 export function person(name) {
-  const groups = name.split('=').filter((group) => group.replace(/[\^ ]/g, '') !== '');
-  const shown = groups.map((group) => {
-    const [family = '', given = '', middle = '', prefix = '', suffix = ''] = group
-      .split('^')
-      .map((part) => part.trim());
-    const first = [prefix, given, middle].filter(Boolean).join(' ');
-    const last = [family, suffix].filter(Boolean).join(' ');
-    return [last, first].filter(Boolean).join(', ');
-  });
-  const [main = '', ...others] = shown;
-  return others.length > 0 ? `${main} (${others.join(', ')})` : main;
+  const [alphabetic = '', ...others] = name.split('=');
+  const [family = '', given = '', middle = '', prefix = '', suffix = ''] = alphabetic
+    .split('^')
+    .map((part) => part.trim());
+  const first = [prefix, given, middle].filter(Boolean).join(' ');
+  const last = [family, suffix].filter(Boolean).join(' ');
+  const main = [last, first].filter(Boolean).join(', ');
+  // Ideographic and phonetic names are written without a comma.
+  const written = others
+    .map((group) => group.split('^').map((part) => part.trim()).filter(Boolean).join(' '))
+    .filter(Boolean);
+  if (main === '') {
+    return written.join(' · ');
+  }
+  return written.length > 0 ? `${main} (${written.join(' · ')})` : main;
 }
 
 /**

@@ -19,7 +19,6 @@ function route() {
   const main = byId('main', HTMLElement);
   const [path = '', query = ''] = location.hash.replace(/^#/, '').split('?');
   const [, kind, studyUid, , seriesUid] = path.split('/');
-  window.scrollTo(0, 0);
   if (kind === 'study' && studyUid) {
     showStudy(main, studyUid, seriesUid).then(focusHeading, (error) => {
       fill(
@@ -29,6 +28,7 @@ function route() {
       );
     });
   } else {
+    window.scrollTo(0, 0);
     showStudyList(main, new URLSearchParams(query), status);
   }
 }

@@ -127,23 +127,29 @@ function row(study) {
   const when = [format.date(study.study_date), format.time(study.study_time)];
   const cell = (/** @type {string} */ label, /** @type {import('./dom.js').Child[]} */ ...content) =>
     el('td', { 'data-label': label }, ...content);
+  const fixed = (/** @type {string} */ label, /** @type {string} */ text) =>
+    el('td', { 'data-label': label, class: 'fixed' }, text);
   return el(
     'tr',
     {
       onclick: (/** @type {MouseEvent} */ event) => {
-        if (!(event.target instanceof HTMLAnchorElement) && getSelection()?.isCollapsed !== false) {
+        const isLink = event.target instanceof Element && event.target.closest('a');
+        if (!isLink && getSelection()?.isCollapsed !== false) {
           location.hash = link;
         }
       },
     },
-    el('th', { scope: 'row', 'data-label': 'Patient' }, el('a', { href: link }, name)),
-    cell('Patient ID', study.patient_id),
-    cell('Birth date', [format.date(study.patient_birth_date), study.patient_sex].filter(Boolean).join(' · ')),
-    cell('Study', study.description),
-    cell('Date', when.filter(Boolean).join(' ')),
-    cell('Modality', ...study.modalities.map((modality) => el('span', { class: 'chip' }, modality))),
-    cell('Accession', study.accession_number),
+    el('th', { scope: 'row', 'data-label': 'Patient' }, el('a', { href: link }, el('bdi', {}, name))),
+    fixed('Patient ID', study.patient_id),
+    fixed('Birth date', [format.date(study.patient_birth_date), study.patient_sex].filter(Boolean).join(' · ')),
+    cell('Study', study.description && el('bdi', {}, study.description)),
+    fixed('Date', when.filter(Boolean).join(' ')),
     cell(
+      'Modality',
+      el('span', {}, ...study.modalities.map((modality) => el('span', { class: 'chip' }, modality))),
+    ),
+    fixed('Accession', study.accession_number),
+    fixed(
       'Images',
       `${format.number(study.number_of_instances)} in ${format.counted(study.number_of_series, 'series', 'series')}`,
     ),

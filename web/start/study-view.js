@@ -7,28 +7,53 @@ import { HeaderTable } from './header-table.js';
 import * as server from './server.js';
 
 /**
+ * The study on view, so that choosing another of its series changes no more than it has to.
+ *
+ * @type {{ uid: string, list: HTMLElement, series: server.Series[] } | undefined}
+ */
+let shown;
+
+/**
  * @param {HTMLElement} main
  * @param {string} studyUid
  * @param {string | undefined} seriesUid
  */
 export async function showStudy(main, studyUid, seriesUid) {
+  if (shown?.uid !== studyUid || !main.contains(shown.list)) {
+    shown = await load(main, studyUid);
+  }
+  if (shown === undefined) {
+    return;
+  }
+  const chosen = shown.series.find((one) => one.uid === seriesUid);
+  for (const link of shown.list.querySelectorAll('a')) {
+    const isChosen = chosen !== undefined && link.href.endsWith(chosen.uid);
+    link.toggleAttribute('aria-current', isChosen);
+  }
+  main.querySelector('.viewer')?.remove();
+  if (chosen) {
+    await showSeries(main, studyUid, chosen);
+  }
+}
+
+/**
+ * Shows what a study is and its series.
+ *
+ * @param {HTMLElement} main
+ * @param {string} studyUid
+ */
+async function load(main, studyUid) {
+  window.scrollTo(0, 0);
   const back = el('a', { class: 'back', href: '#/' }, '← Studies');
   fill(main, back, el('p', { class: 'none' }, 'Loading…'));
   const [study, series] = await Promise.all([server.study(studyUid), server.series(studyUid)]);
   if (study === undefined) {
     fill(main, back, el('p', { class: 'none' }, 'There is no such study.'));
-    return;
+    return undefined;
   }
-  const chosen = series.find((one) => one.uid === seriesUid);
-  fill(
-    main,
-    back,
-    heading(study),
-    el('ul', { class: 'series' }, ...series.map((one) => card(studyUid, one, one === chosen))),
-  );
-  if (chosen) {
-    await showSeries(main, studyUid, chosen);
-  }
+  const list = el('ul', { class: 'series' }, ...series.map((one) => card(studyUid, one)));
+  fill(main, back, heading(study), list);
+  return { uid: studyUid, list, series };
 }
 
 /** @param {server.Study} study */
@@ -43,8 +68,8 @@ function heading(study) {
   return el(
     'header',
     { class: 'study' },
-    el('h1', { tabindex: '-1' }, format.person(study.patient_name) || '(no name)'),
-    el('p', {}, facts.filter(Boolean).join(' · ')),
+    el('h1', { tabindex: '-1' }, el('bdi', {}, format.person(study.patient_name) || '(no name)')),
+    el('p', {}, el('bdi', {}, facts.filter(Boolean).join(' · '))),
     el(
       'p',
       { class: 'links' },
@@ -57,19 +82,15 @@ function heading(study) {
 /**
  * @param {string} studyUid
  * @param {server.Series} series
- * @param {boolean} isChosen
  */
-function card(studyUid, series, isChosen) {
+function card(studyUid, series) {
   const name = series.description || '(no description)';
   return el(
     'li',
     {},
     el(
       'a',
-      {
-        href: `#/study/${studyUid}/series/${series.uid}`,
-        ...(isChosen ? { 'aria-current': 'true' } : {}),
-      },
+      { href: `#/study/${studyUid}/series/${series.uid}` },
       el('img', {
         src: server.seriesThumbnail(studyUid, series.uid),
         alt: `Key image of series ${series.number} ${name}`,
@@ -78,7 +99,7 @@ function card(studyUid, series, isChosen) {
         loading: 'lazy',
         decoding: 'async',
       }),
-      el('span', { class: 'name' }, name),
+      el('span', { class: 'name' }, el('bdi', {}, name)),
       el(
         'span',
         { class: 'facts' },
@@ -102,6 +123,7 @@ async function showSeries(main, studyUid, series) {
     return;
   }
   const viewer = new SeriesViewer(studyUid, series.uid, instances);
+  main.querySelector('.viewer')?.remove();
   main.append(viewer.element);
   viewer.show(Math.floor(viewer.pictures.length / 2));
   viewer.element.scrollIntoView({ block: 'nearest' });
