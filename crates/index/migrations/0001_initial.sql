@@ -40,23 +40,12 @@ CREATE TABLE patient (
     id          INTEGER PRIMARY KEY,
     patient_id  TEXT,                           -- NULL: unknown, one row for each such study
     issuer      TEXT    NOT NULL,
-    birth_date  INTEGER,                        -- yyyymmdd
-    keys        TEXT    NOT NULL,               -- in patient_key, a line each
     study       INTEGER,                        -- the representative
     studies     INTEGER NOT NULL DEFAULT 0,
     series      INTEGER NOT NULL DEFAULT 0,
     instances   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX patient_identity ON patient (patient_id, issuer) WHERE patient_id IS NOT NULL;
-CREATE INDEX patient_birth_date ON patient (birth_date) WHERE birth_date IS NOT NULL;
-
--- What a patient is found by; the first character tells what it is: 'P' Patient ID, '=' a folded
--- component group of the name, ':' a folded word of it.
-CREATE TABLE patient_key (
-    key         TEXT    NOT NULL,
-    patient     INTEGER NOT NULL,
-    PRIMARY KEY (key, patient)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE study (
     id                 INTEGER PRIMARY KEY,
@@ -78,8 +67,9 @@ CREATE INDEX study_patient ON study (patient);
 CREATE INDEX study_study_date ON study (study_date) WHERE study_date IS NOT NULL;
 CREATE INDEX study_birth_date ON study (birth_date) WHERE birth_date IS NOT NULL;
 
--- What a study is found by: the keys of its patient as it names it, 'A' Accession Number,
--- 'I' Study ID.
+-- What a study is found by; the first character tells what it is: 'P' Patient ID, '=' a folded
+-- component group of the patient's name, ':' a folded word of it that no group begins with,
+-- 'A' Accession Number, 'I' Study ID.
 CREATE TABLE study_key (
     key         TEXT    NOT NULL,
     study       INTEGER NOT NULL,

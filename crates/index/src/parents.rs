@@ -139,7 +139,7 @@ impl Parents {
     /// Makes the study's row, and its patient's when there is none.
     pub fn add_study(&mut self, connection: &Connection, instance: &NewInstance<'_>) -> Result<()> {
         let patient_key = PatientKey::of(instance.attributes);
-        let patient = ensure_patient(connection, &patient_key, instance.attributes)?;
+        let patient = ensure_patient(connection, &patient_key)?;
         let columns = StudyColumns::of(instance.attributes);
         let id = connection
             .prepare_cached(
@@ -286,11 +286,7 @@ pub(crate) fn find_base(connection: &Connection, series: i64) -> Result<Option<B
 
 /// The patient's row. A study without Patient ID has one of its own: nothing says that two
 /// unknown patients are one.
-pub(crate) fn ensure_patient(
-    connection: &Connection,
-    key: &PatientKey,
-    attributes: &DataSet,
-) -> Result<i64> {
+pub(crate) fn ensure_patient(connection: &Connection, key: &PatientKey) -> Result<i64> {
     if key.patient_id.is_some() {
         let found = connection
             .prepare_cached("SELECT id FROM patient WHERE patient_id = ?1 AND issuer = ?2")?
@@ -300,19 +296,9 @@ pub(crate) fn ensure_patient(
             return Ok(id);
         }
     }
-    let birth_date = date(attributes, tags::PATIENT_BIRTH_DATE);
-    let keys = patient_keys(attributes);
     let id = connection
-        .prepare_cached(
-            "INSERT INTO patient (patient_id, issuer, birth_date, keys) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .insert(params![
-            key.patient_id,
-            key.issuer,
-            birth_date,
-            keys.join("\n")
-        ])?;
-    add_keys(connection, ADD_PATIENT_KEY, id, &keys)?;
+        .prepare_cached("INSERT INTO patient (patient_id, issuer) VALUES (?1, ?2)")?
+        .insert(params![key.patient_id, key.issuer])?;
     Ok(id)
 }
 
@@ -327,7 +313,8 @@ pub(crate) struct StudyColumns {
 
 impl StudyColumns {
     pub fn of(attributes: &DataSet) -> Self {
-        let mut keys = patient_keys(attributes);
+        let mut keys = name_keys(attributes);
+        keys.extend(value_keys(attributes, 'P', tags::PATIENT_ID));
         keys.extend(value_keys(attributes, 'A', tags::ACCESSION_NUMBER));
         keys.extend(value_keys(attributes, 'I', tags::STUDY_ID));
         keys.sort_unstable();
@@ -370,20 +357,23 @@ pub(crate) fn date(attributes: &DataSet, tag: Tag) -> Option<u32> {
     attributes.ascii(tag).and_then(parse_da)
 }
 
-/// What a patient is found by: Patient ID after 'P', component groups of the name, folded, after
-/// '=', its words, folded, after ':'.
-pub(crate) fn patient_keys(attributes: &DataSet) -> Vec<String> {
-    let mut keys: Vec<String> = value_keys(attributes, 'P', tags::PATIENT_ID).collect();
+/// What a name is found by: its component groups, folded, after '='; those of its words, folded,
+/// that no group begins with, after ':'.
+fn name_keys(attributes: &DataSet) -> Vec<String> {
+    let mut keys = Vec::new();
     for name in attributes.strings(tags::PATIENT_NAME) {
         let name = PersonName::parse(&name);
-        let groups = name.groups().into_iter().filter(|group| !group.is_empty());
-        keys.extend(groups.map(|group| format!("={}", fold(group))));
-        keys.extend(name.words().into_iter().map(|word| format!(":{word}")));
+        let groups = name.groups().map(fold);
+        let words = name
+            .words()
+            .into_iter()
+            .filter(|word| !groups.iter().any(|group| group.starts_with(word.as_str())));
+        keys.extend(words.map(|word| format!(":{word}")));
+        let groups = groups.iter().filter(|group| !group.is_empty());
+        keys.extend(groups.map(|group| format!("={group}")));
     }
     // A line each in the column.
     keys.retain(|key| !key.contains('\n'));
-    keys.sort_unstable();
-    keys.dedup();
     keys
 }
 
@@ -419,7 +409,6 @@ fn request_keys(attributes: &DataSet) -> Vec<String> {
     keys
 }
 
-pub(crate) const ADD_PATIENT_KEY: &str = "INSERT INTO patient_key (key, patient) VALUES (?1, ?2)";
 pub(crate) const ADD_STUDY_KEY: &str = "INSERT INTO study_key (key, study) VALUES (?1, ?2)";
 pub(crate) const ADD_SERIES_REQUEST: &str =
     "INSERT INTO series_request (key, series) VALUES (?1, ?2)";

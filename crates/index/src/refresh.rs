@@ -4,12 +4,11 @@
 use crate::counts::Totals;
 use crate::error::Result;
 use crate::parents::{
-    ADD_PATIENT_KEY, ADD_SERIES_REQUEST, ADD_STUDY_KEY, PatientKey, SeriesColumns, StudyColumns,
-    add_keys, add_study_modality, date, ensure_patient, patient_keys, split,
+    ADD_SERIES_REQUEST, ADD_STUDY_KEY, PatientKey, SeriesColumns, StudyColumns, add_keys,
+    add_study_modality, ensure_patient, split,
 };
 use crate::selection::read_header;
 use gantry_dicom::data_set::DataSet;
-use gantry_dicom::tags;
 use rusqlite::{Connection, params};
 
 /// Counts a study's instances that can be seen and describes it by the first of them.
@@ -174,7 +173,7 @@ fn describe(
     let patient = if key.patient_id.is_none() && is_unknown {
         totals.patient
     } else {
-        ensure_patient(connection, &key, &attributes)?
+        ensure_patient(connection, &key)?
     };
     connection
         .prepare_cached(
@@ -200,48 +199,25 @@ fn describe(
     Ok(patient)
 }
 
-/// Counts a patient's studies that can be seen and describes the patient by the first of them.
+/// Counts a patient's studies that can be seen; the first of them describes the patient.
 fn patient(connection: &Connection, patient: i64) -> Result<()> {
-    let (before, keys): (i64, String) = connection
-        .prepare_cached("SELECT instances, keys FROM patient WHERE id = ?1")?
-        .query_row([patient], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (after, representative): (i64, Option<i64>) = connection
+    let before: i64 = connection
+        .prepare_cached("SELECT instances FROM patient WHERE id = ?1")?
+        .query_row([patient], |row| row.get(0))?;
+    let after: i64 = connection
         .prepare_cached(
             "UPDATE patient SET (studies, series, instances, study) =
                  (SELECT count(*), coalesce(sum(series), 0), coalesce(sum(instances), 0), min(id)
                   FROM study WHERE study.patient = patient.id AND instances > 0)
-             WHERE id = ?1 RETURNING instances, study",
+             WHERE id = ?1 RETURNING instances",
         )?
-        .query_row([patient], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([patient], |row| row.get(0))?;
     let patients = i64::from(after > 0) - i64::from(before > 0);
     Totals {
         patients,
         ..Totals::default()
     }
-    .write(connection)?;
-    let Some(representative) = representative else {
-        return Ok(());
-    };
-    let instance: i64 = connection
-        .prepare_cached("SELECT instance FROM study WHERE id = ?1")?
-        .query_row([representative], |row| row.get(0))?;
-    let attributes = header(connection, instance)?;
-    let new = patient_keys(&attributes);
-    connection
-        .prepare_cached("UPDATE patient SET birth_date = ?2, keys = ?3 WHERE id = ?1")?
-        .execute(params![
-            patient,
-            date(&attributes, tags::PATIENT_BIRTH_DATE),
-            new.join("\n")
-        ])?;
-    let old: Vec<&str> = keys.split('\n').collect();
-    add_keys(
-        connection,
-        "DELETE FROM patient_key WHERE key = ?1 AND patient = ?2",
-        patient,
-        &old,
-    )?;
-    add_keys(connection, ADD_PATIENT_KEY, patient, &new)
+    .write(connection)
 }
 
 fn header(connection: &Connection, instance: i64) -> Result<DataSet> {

@@ -336,14 +336,9 @@ fn forget_study(connection: &Connection, study: i64) -> Result<()> {
     )? {
         return Ok(());
     }
-    let keys: String = connection
-        .prepare_cached("DELETE FROM patient WHERE id = ?1 RETURNING keys")?
-        .query_row([patient], |row| row.get(0))?;
-    for key in keys.split('\n') {
-        connection
-            .prepare_cached("DELETE FROM patient_key WHERE key = ?1 AND patient = ?2")?
-            .execute(params![key, patient])?;
-    }
+    connection
+        .prepare_cached("DELETE FROM patient WHERE id = ?1")?
+        .execute([patient])?;
     Ok(())
 }
 

@@ -65,7 +65,6 @@ fn contents(root: &Path) -> Vec<String> {
     for table in [
         "state",
         "patient",
-        "patient_key",
         "study",
         "study_key",
         "study_modality",

@@ -78,9 +78,10 @@ impl StudyFacts<'_> {
                     literal.is_empty() || groups.clone().any(|group| group.contains(literal))
                 })
             }
-            Matcher::PersonName(NamePattern::Words(begins)) => begins
-                .iter()
-                .all(|begin| words.clone().any(|word| word.starts_with(begin.as_str()))),
+            Matcher::PersonName(NamePattern::Words(begins)) => begins.iter().all(|begin| {
+                let mut beginnings = words.clone().chain(groups.clone());
+                beginnings.any(|beginning| beginning.starts_with(begin.as_str()))
+            }),
             _ => true,
         }
     }

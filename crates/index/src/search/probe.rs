@@ -26,7 +26,7 @@ impl Probe {
         };
         match key {
             Key::Attribute { tag, matcher } => of_attribute(*tag, matcher, table),
-            // A zone may move the moment to a neighbouring day: dates are left to reading along.
+            // The order is by date then, and reading along the range is no worse.
             Key::DateAndTime { .. } => None,
         }
     }
@@ -66,15 +66,7 @@ enum Table {
     Study,
 }
 
-impl Table {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Patient => "patient",
-            Self::Study => "study",
-        }
-    }
-}
-
+/// The study date is not among them: see [`super::candidates`].
 fn of_attribute(tag: Tag, matcher: &Matcher, table: Table) -> Option<Probe> {
     match matcher {
         Matcher::AnyOf(matchers) => union(tag, matchers, table),
@@ -106,7 +98,6 @@ fn of_study_attribute(tag: Tag, matcher: &Matcher) -> Option<Probe> {
     match tag {
         tags::ACCESSION_NUMBER => of_text('A', matcher, Table::Study),
         tags::STUDY_ID => of_text('I', matcher, Table::Study),
-        tags::STUDY_DATE => of_date("study_date", matcher, Table::Study),
         tags::STUDY_INSTANCE_UID => of_uids(
             matcher,
             "SELECT id FROM study WHERE study_instance_uid = ?1 LIMIT ?2",
@@ -181,8 +172,14 @@ fn of_text(case: char, matcher: &Matcher, table: Table) -> Option<Probe> {
 }
 
 fn of_keys(first: String, last: String, table: Table, is_narrow: bool) -> Probe {
-    let of = table.name();
-    let sql = format!("SELECT {of} FROM {of}_key WHERE key >= ?1 AND key < ?2 LIMIT ?3");
+    let sql = match table {
+        Table::Study => "SELECT study FROM study_key WHERE key >= ?1 AND key < ?2 LIMIT ?3",
+        // A patient is described by one of the studies.
+        Table::Patient => {
+            "SELECT study.patient FROM study_key CROSS JOIN study ON study.id = study_key.study
+             WHERE key >= ?1 AND key < ?2 LIMIT ?3"
+        }
+    };
     Probe::one(sql, vec![first.into(), last.into()], is_narrow)
 }
 
@@ -228,8 +225,15 @@ fn of_name(matcher: &Matcher, table: Table) -> Option<Probe> {
         // The longest word is the rarest, as a rule.
         NamePattern::Words(words) => {
             let word = words.iter().max_by_key(|word| word.len())?;
-            let (first, last) = prefix(':', word)?;
-            Some(of_keys(first, last, table, false))
+            let mut parts = Vec::new();
+            for case in ['=', ':'] {
+                let (first, last) = prefix(case, word)?;
+                parts.extend(of_keys(first, last, table, false).parts);
+            }
+            Some(Probe {
+                parts,
+                is_narrow: false,
+            })
         }
     }
 }
@@ -238,8 +242,11 @@ fn of_date(column: &str, matcher: &Matcher, table: Table) -> Option<Probe> {
     let Matcher::DateRange(range) = matcher else {
         return None;
     };
-    let of = table.name();
-    let sql = format!("SELECT id FROM {of} WHERE {column} BETWEEN ?1 AND ?2 LIMIT ?3");
+    let id = match table {
+        Table::Study => "id",
+        Table::Patient => "patient",
+    };
+    let sql = format!("SELECT {id} FROM study WHERE {column} BETWEEN ?1 AND ?2 LIMIT ?3");
     Some(Probe::one(
         sql,
         vec![range.first.into(), range.last.into()],
