@@ -63,8 +63,9 @@ $(VENV)/installed: tests/requirements.txt
 
 bench: ## compare with Orthanc and dcmqrscp on this machine; BENCH="--quick" for a short run
 	@tests/prerequisites.sh build bench
+	@case "$(BENCH)" in *dicom-storescp*) TOOLS=$(TOOLS) tests/prerequisites.sh storescp ;; esac
 	$(CARGO) build --release -p gantry -p gantry-bench-client
-	$(PYTHON) benches/run.py $(BENCH)
+	GANTRY_TOOLS=$(TOOLS) $(PYTHON) benches/run.py $(BENCH)
 
 torture: $(VENV)/installed ## kill -9 under load, ROUNDS=200 times
 	$(CARGO) build -p gantry

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Looks for what a step needs and installs it where that is possible without asking:
-#   tests/prerequisites.sh [build] [test] [python] [bench] [fuzz] [deny]
+#   tests/prerequisites.sh [build] [test] [python] [bench] [fuzz] [deny] [storescp]
 set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
+STORESCP_VERSION=0.9.3
 
 packages=()
 
@@ -97,6 +98,13 @@ for step in "$@"; do
       if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $CARGO_DENY_VERSION" ]; then
         echo "installing cargo-deny $CARGO_DENY_VERSION into $tools"
         cargo install cargo-deny --locked --version "$CARGO_DENY_VERSION" --root "$tools"
+      fi
+      ;;
+    storescp)
+      tools=${TOOLS:-$HOME/.cache/gantry-tools}
+      if [ ! -x "$tools/bin/dicom-storescp" ]; then
+        echo "installing dicom-storescp into $tools"
+        cargo install dicom-storescp --locked --version "$STORESCP_VERSION" --root "$tools"
       fi
       ;;
     *)

@@ -28,16 +28,25 @@ def study(shared):
 
 def with_peers(archive, **peers):
     """Peers are re-read while the server runs."""
-    archive.peers = peers
+    archive.peers |= peers
     archive.write_config()
 
 
-@pytest.fixture
-def receiver(shared):
+@pytest.fixture(scope="module")
+def running_receiver(shared):
     with Receiver() as receiver:
         with_peers(shared, RECEIVER=receiver.port)
         wait_for_peer(shared, "RECEIVER")
         yield receiver
+
+
+@pytest.fixture
+def receiver(running_receiver):
+    """A destination that has received nothing yet."""
+    running_receiver.retrieved.instances.clear()
+    running_receiver.retrieved.requests.clear()
+    running_receiver.associations.clear()
+    return running_receiver
 
 
 def wait_for_peer(archive, title):

@@ -17,8 +17,13 @@ from dcmtk import dcmtk
 
 
 def kept(archive, data_set) -> part10.File:
-    """What the archive holds of an instance."""
-    return part10.read(archive.retrieve(data_set.StudyInstanceUID, data_set.SeriesInstanceUID, data_set.SOPInstanceUID))
+    """What the archive holds of an instance, by C-GET: the web has no implicit and no big endian."""
+    query = dimse.identifier("IMAGE", StudyInstanceUID=data_set.StudyInstanceUID, SeriesInstanceUID=data_set.SeriesInstanceUID, SOPInstanceUID=data_set.SOPInstanceUID)
+    # A context for each syntax leaves the choice to the archive: it sends what it has.
+    contexts = [(data_set.SOPClassUID, [syntax]) for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, *ALL_TRANSFER_SYNTAXES)]
+    retrieved = dimse.get(archive, query, contexts)
+    syntax, raw = retrieved.instances[data_set.SOPInstanceUID]
+    return part10.File(data_set.SOPClassUID, data_set.SOPInstanceUID, syntax, raw)
 
 
 # ---- presentation contexts --------------------------------------------------------------------
