@@ -9,7 +9,6 @@ pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod frame;
-pub mod frames;
 pub mod image;
 mod jpeg;
 mod openjpeg;

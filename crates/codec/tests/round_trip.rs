@@ -110,9 +110,8 @@ fn target(syntax: Syntax) -> Target {
 fn round_trip(stored: &StoredFrame, target: &Target) -> Result<Frame, gantry_codec::Error> {
     let limits = Limits::default();
     let coded = transcode(stored, target, &limits)?;
-    assert_eq!(
-        coded.bytes.len() % 2,
-        0,
+    assert!(
+        target.syntax.is_native() || coded.bytes.len() % 2 == 0,
         "{:?} of odd length",
         target.syntax
     );

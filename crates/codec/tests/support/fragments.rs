@@ -1,7 +1,8 @@
 //! Which fragments make a frame (PS3.5 A.4, PS3.3 C.7.6.3.1.8).
 
-use crate::error::{Error, Result};
 use std::ops::Range;
+
+type Result<T> = std::result::Result<T, String>;
 
 /// What an encapsulated value is made of, as far as it has to be known to find its frames.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +29,7 @@ impl Fragmented<'_> {
     ) -> Result<Vec<Range<usize>>> {
         let (frames, fragments) = (self.frames as usize, self.lengths.len());
         if fragments == 0 || frames == 0 || fragments < frames {
-            return Err(Error::malformed(format!(
-                "{fragments} fragments for {frames} frames"
-            )));
+            return Err(format!("{fragments} fragments for {frames} frames"));
         }
         if frames == 1 {
             return Ok(std::iter::once(0..fragments).collect());
@@ -53,9 +52,9 @@ impl Fragmented<'_> {
         if starts.len() == frames && starts.first() == Some(&0) {
             return Ok(ranges(&starts, fragments));
         }
-        Err(Error::malformed(format!(
+        Err(format!(
             "{fragments} fragments for {frames} frames, and nothing tells them apart"
-        )))
+        ))
     }
 
     /// The fragments a table's offsets point at, when it is a good one.
@@ -106,69 +105,4 @@ fn begins_a_stream(bytes: &[u8]) -> bool {
         &[0, 0, 0, 12, b'J', b'X', b'L', b' '],
     ];
     STARTS.iter().any(|start| bytes.starts_with(start))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn find(
-        frames: u32,
-        lengths: &[u64],
-        basic: &[u32],
-        starts: &[usize],
-    ) -> Result<Vec<Range<usize>>> {
-        let basic_offsets: Vec<u8> = basic
-            .iter()
-            .flat_map(|offset| offset.to_le_bytes())
-            .collect();
-        let value = Fragmented {
-            frames,
-            lengths,
-            basic_offsets: &basic_offsets,
-            extended_offsets: None,
-        };
-        value.frames(|at| {
-            Some(if starts.contains(&at) {
-                vec![0xff, 0xd8, 0xff, 0xc0]
-            } else {
-                vec![0; 4]
-            })
-        })
-    }
-
-    #[test]
-    fn counts_suffice_where_they_are_plain() {
-        assert_eq!(
-            find(1, &[4, 4, 4], &[], &[]),
-            Ok(std::iter::once(0..3).collect())
-        );
-        assert_eq!(
-            find(3, &[4, 4, 4], &[7, 9, 9], &[]),
-            Ok(vec![0..1, 1..2, 2..3])
-        );
-    }
-
-    #[test]
-    fn a_good_table_is_used_and_a_wrong_one_is_not() {
-        assert_eq!(find(2, &[4, 4, 4], &[0, 24], &[]), Ok(vec![0..2, 2..3]));
-        assert_eq!(find(2, &[4, 4, 4], &[0, 20], &[0, 1]), Ok(vec![0..1, 1..3]));
-        assert!(find(2, &[4, 4, 4], &[0, 20], &[0]).is_err());
-        assert!(find(4, &[4, 4, 4], &[], &[0, 1, 2]).is_err());
-    }
-
-    #[test]
-    fn an_extended_table_is_used() {
-        let table: Vec<u8> = [0u64, 12]
-            .iter()
-            .flat_map(|offset| offset.to_le_bytes())
-            .collect();
-        let value = Fragmented {
-            frames: 2,
-            lengths: &[4, 4, 4],
-            basic_offsets: &[],
-            extended_offsets: Some(&table),
-        };
-        assert_eq!(value.frames(|_| None), Ok(vec![0..1, 1..3]));
-    }
 }
