@@ -10,7 +10,8 @@
 //! found again by [`Blobs::replay`] after any crash, in the same order.
 //!
 //! This crate must never know what a record means, must never parse DICOM, and must never
-//! acknowledge what a power cut could take back. Its format is described in `docs/ledger.md`.
+//! acknowledge what a power cut could take back. Its format is described in [`pack`] and
+//! [`record`].
 
 pub mod append;
 pub mod blobs;

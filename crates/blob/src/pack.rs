@@ -13,6 +13,12 @@
 //! A pack is *prepared* (allocated, its directory entry durable, its header still zeros) before
 //! it is needed, and becomes *active* when its header is written and synced. The header says
 //! where the pack before it ends: what lies behind that end was never acknowledged.
+//!
+//! Packs are allocated, not filled with zeros ahead, and written through the page cache. Measured
+//! with a bare writer on ext4, one write and one `fdatasync` of 525 KB (8.7 KB): a growing file
+//! 0.54 ms (0.19), an allocated one 0.41 (0.18), one filled before 0.35 (0.17), and 0.22 (0.11)
+//! with O_DIRECT too. Filling writes every byte twice, and O_DIRECT needs aligned copies and
+//! leaves the page cache cold for whoever reads next.
 
 use crate::error::{BlobError, Result};
 use crate::failpoint;
