@@ -74,3 +74,97 @@ def test_names_are_text_not_markup(archive, page):
     page.open(archive.http)
     page.wait("document.body.innerText.includes('GD-1001')")
     assert page.evaluate("window.broken === undefined")
+
+
+def open_series(page: Page, archive, patient: str) -> None:
+    """Goes the visitor's way: the study's link, then the first series."""
+    page.open(archive.http)
+    page.wait(f"document.body.innerText.includes('{patient}')")
+    page.evaluate(f"[...document.querySelectorAll('.studies tr')].find(row => row.innerText.includes('{patient}')).querySelector('a').click()")
+    page.wait("document.querySelector('.series a')")
+    page.evaluate("document.querySelector('.series a').click()")
+    page.wait("document.querySelector('.header tbody tr')")
+
+
+def test_the_header_can_be_searched(archive, page):
+    open_series(page, archive, "GD-1001")
+    whole = page.evaluate("document.querySelectorAll('.header tbody tr').length")
+    search = "box => { box.value = '%s'; box.dispatchEvent(new Event('input', {bubbles: true})); }"
+    for words in ("PatientID", "0010,0020", "GD-1001"):
+        page.evaluate(f"({search % words})(document.querySelector('#header-search'))")
+        page.wait(f"document.querySelectorAll('.header tbody tr').length < {whole}")
+        assert "GD-1001" in page.evaluate("document.querySelector('.header tbody').innerText"), words
+    page.evaluate(f"({search % 'no such thing'})(document.querySelector('#header-search'))")
+    page.wait("document.querySelectorAll('.header tbody tr').length === 0")
+    assert not page.problems, page.problems
+
+
+def test_studies_can_be_searched(archive, page):
+    page.open(archive.http)
+    page.wait("document.body.innerText.includes('GD-1004')")
+    page.evaluate("(box => { box.value = 'GD-1001'; box.dispatchEvent(new Event('input')); })(document.querySelector('#search'))")
+    page.wait("!document.querySelector('.results').innerText.includes('GD-1004')")
+    assert "GD-1001" in page.evaluate("document.querySelector('.results').innerText")
+    assert not page.problems, page.problems
+
+
+def test_a_dropped_file_is_stored_and_listed(archive, page):
+    import base64
+    import io
+
+    import make
+
+    file = io.BytesIO()
+    make.instance(PatientName="Dropped^File", PatientID="DROP-1", StudyDate="20261122").save_as(file, enforce_file_format=True)
+    content = base64.b64encode(file.getvalue()).decode()
+    page.open(archive.http)
+    page.wait("document.querySelector('.studies')")
+    page.evaluate("""(content => {
+        const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], 'one.dcm'));
+        transfer.items.add(new File(['no DICOM'], 'two.txt'));
+        window.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    })('%s')""" % content)
+    page.wait("document.querySelector('#upload').innerText.includes('1 instance stored, 1 file not stored')")
+    page.wait("document.querySelector('.results').innerText.includes('DROP-1')")
+    assert not page.problems, page.problems
+
+
+def test_the_page_can_be_used_by_keyboard(archive, page):
+    page.open(archive.http)
+    page.wait("document.querySelector('.studies a')")
+    page.evaluate("document.querySelector('.studies a').focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
+    page.wait("location.hash.startsWith('#/study/') && document.querySelector('.series a')")
+    assert not page.problems, page.problems
+
+
+def test_both_themes_are_readable(archive, page):
+    """Text on its ground has the contrast of WCAG 2 AA."""
+    contrast = """(() => {
+        const light = text => {
+            const parts = text.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255);
+            const [r, g, b] = parts.map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const ground = element => {
+            for (let at = element; at; at = at.parentElement) {
+                const color = getComputedStyle(at).backgroundColor;
+                if (!/, 0\\)$|transparent/.test(color)) return color;
+            }
+            return 'rgb(255, 255, 255)';
+        };
+        const shown = [...document.querySelectorAll('a, th, td, dt, dd, button, label, p, .chip')]
+            .filter(element => element.innerText && element.checkVisibility() && !element.matches('.skip'));
+        return Math.min(...shown.map(element => {
+            const [a, b] = [light(getComputedStyle(element).color), light(ground(element))];
+            return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        }));
+    })()"""
+    for theme in ("light", "dark"):
+        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        page.open(archive.http)
+        page.wait("document.querySelector('.studies')")
+        assert page.evaluate(contrast) >= 4.5, theme

@@ -37,6 +37,17 @@ def read(source: Path | bytes) -> File:
     return File(text(0x0002), text(0x0003), text(0x0010), raw[at:])
 
 
+def renamed(source: Path | bytes, number: int) -> bytes:
+    """The file under another SOP Instance UID of the same length: many sample files share one.
+    Nothing but the UID's bytes changes; a deflated data set stays as it is."""
+    raw = source if isinstance(source, bytes) else Path(source).read_bytes()
+    uid = read(raw).sop_instance_uid
+    tail = f"1{number:04}"
+    if len(uid) <= len(tail):
+        raise ValueError("no SOP Instance UID to rename")
+    return raw.replace(uid.encode(), (uid[: -len(tail)] + tail).encode())
+
+
 def write(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data_set: bytes) -> bytes:
     """A file around a data set's bytes."""
 
