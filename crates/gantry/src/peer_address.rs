@@ -1,5 +1,6 @@
 //! Naming a remote AE on the command line: `AE@host:port`, or the AE title of a `[[peer]]`.
 
+use crate::commands::usage::usage;
 use crate::configuration::Configuration;
 use anyhow::Context;
 use gantry_core::ae_title::AeTitle;
@@ -45,7 +46,8 @@ impl PeerOptions {
             .aet
             .clone()
             .unwrap_or_else(|| configuration.archive.ae_title.clone());
-        Ok((own, PeerAddress::resolve(&self.peer, &configuration)?))
+        let peer = PeerAddress::resolve(&self.peer, &configuration).map_err(usage)?;
+        Ok((own, peer))
     }
 }
 

@@ -31,8 +31,8 @@ pub struct Demo {
     pydicom: Option<PathBuf>,
     #[command(flatten)]
     data: DataOptions,
-    /// A server instead of a data folder: http://HOST:PORT (STOW-RS).
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    /// A server instead of the data folder: http://HOST:PORT (STOW-RS).
+    #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// How much to make.
     #[arg(long, value_enum, default_value_t = Size::Full)]

@@ -40,8 +40,8 @@ pub struct Import {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     data: DataOptions,
-    /// A server instead of a data folder: http://HOST:PORT (STOW-RS) or AE@HOST:PORT (C-STORE).
-    #[arg(long, value_name = "URL|PEER", conflicts_with = "data")]
+    /// A server instead of the data folder: http://HOST:PORT (STOW-RS) or AE@HOST:PORT (C-STORE).
+    #[arg(long, value_name = "URL|PEER")]
     to: Option<String>,
     /// Our AE title towards a PEER [default: the configuration's, GANTRY].
     #[arg(long, value_name = "AE")]

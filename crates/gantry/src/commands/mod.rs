@@ -23,7 +23,7 @@ mod send;
 mod serve;
 mod source;
 mod stats;
-mod usage;
+pub mod usage;
 mod verify;
 
 use std::process::ExitCode;

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 pub struct Stats {
     #[command(flatten)]
     data: DataOptions,
-    /// A server instead of a data folder: http://HOST:PORT.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    /// A server instead of the data folder: http://HOST:PORT.
+    #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Print one JSON object.
     #[arg(long)]

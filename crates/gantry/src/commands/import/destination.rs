@@ -19,12 +19,11 @@ use tokio::runtime::Handle;
 /// Bytes that are read and handed on at once.
 const CHUNK: usize = 256 << 10;
 /// Waits before a busy destination is tried again.
-const WAITS: [Duration; 5] = [
+const WAITS: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(10),
-    Duration::from_secs(20),
 ];
 /// Longest wait that a server can ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
