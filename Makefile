@@ -49,7 +49,7 @@ unit:
 interop: $(VENV)/installed
 	$(CARGO) build -p gantry
 	$(CARGO) build -p gantry-phantom --example write_phantoms
-	$(VENV)/bin/python -m pytest tests/interop -n 2 --dist loadgroup $(PYTEST)
+	$(VENV)/bin/python -m pytest tests/interop -n 2 --dist loadfile $(PYTEST)
 
 browser: $(VENV)/installed
 	$(CARGO) build -p gantry
