@@ -81,9 +81,9 @@ def open_series(page: Page, archive, patient: str) -> None:
     page.open(archive.http)
     page.wait(f"document.body.innerText.includes('{patient}')")
     page.evaluate(f"[...document.querySelectorAll('.studies tr')].find(row => row.innerText.includes('{patient}')).querySelector('a').click()")
-    page.wait("document.querySelector('.series a')")
+    page.wait("document.querySelector('.series a') !== null")
     page.evaluate("document.querySelector('.series a').click()")
-    page.wait("document.querySelector('.header tbody tr')")
+    page.wait("document.querySelector('.header tbody tr') !== null")
 
 
 def test_the_header_can_be_searched(archive, page):
@@ -118,7 +118,7 @@ def test_a_dropped_file_is_stored_and_listed(archive, page):
     make.instance(PatientName="Dropped^File", PatientID="DROP-1", StudyDate="20261122").save_as(file, enforce_file_format=True)
     content = base64.b64encode(file.getvalue()).decode()
     page.open(archive.http)
-    page.wait("document.querySelector('.studies')")
+    page.wait("document.querySelector('.studies') !== null")
     page.evaluate("""(content => {
         const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
         const transfer = new DataTransfer();
@@ -133,11 +133,11 @@ def test_a_dropped_file_is_stored_and_listed(archive, page):
 
 def test_the_page_can_be_used_by_keyboard(archive, page):
     page.open(archive.http)
-    page.wait("document.querySelector('.studies a')")
+    page.wait("document.querySelector('.studies a') !== null")
     page.evaluate("document.querySelector('.studies a').focus()")
     for kind in ("keyDown", "keyUp"):
         page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
-    page.wait("location.hash.startsWith('#/study/') && document.querySelector('.series a')")
+    page.wait("location.hash.startsWith('#/study/') && document.querySelector('.series a') !== null")
     assert not page.problems, page.problems
 
 
@@ -166,5 +166,5 @@ def test_both_themes_are_readable(archive, page):
     for theme in ("light", "dark"):
         page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         page.open(archive.http)
-        page.wait("document.querySelector('.studies')")
+        page.wait("document.querySelector('.studies') !== null")
         assert page.evaluate(contrast) >= 4.5, theme

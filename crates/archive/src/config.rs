@@ -18,7 +18,8 @@ pub struct ArchiveConfig {
     /// Objects up to this many bytes wait in memory and share a flush; larger ones are written to
     /// a file of their own while they arrive.
     pub small_object_bytes: usize,
-    /// Size of the pack files in bytes; takes effect with the next pack.
+    /// Size of the pack files in bytes; takes effect with the next pack. One is allocated ahead,
+    /// so an archive takes at least twice as much room.
     pub pack_bytes: u64,
     /// How long a deleted study can be restored, in hours, before its bytes are purged.
     pub restore_window_hours: u32,
@@ -60,7 +61,7 @@ impl Default for ArchiveConfig {
             different_duplicate: DifferentDuplicate::KeepFirst,
             unknown_peers: UnknownPeers::Accept,
             small_object_bytes: 4 << 20,
-            pack_bytes: 512 << 20,
+            pack_bytes: 256 << 20,
             restore_window_hours: 7 * 24,
             header_bytes_max: 64 << 20,
             ingest_memory_bytes: 128 << 20,

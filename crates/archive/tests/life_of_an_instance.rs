@@ -1,6 +1,8 @@
 //! An instance's way through the archive: in, found, out, deleted, restored; and what is left of
 //! it when the power fails or the index is lost.
 
+#![allow(clippy::unwrap_used, reason = "functions of a test")]
+
 use gantry_archive::config::ArchiveConfig;
 use gantry_archive::maintenance;
 use gantry_archive::query::{FindOptions, FindRequest, Model};

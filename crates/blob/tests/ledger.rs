@@ -1,6 +1,10 @@
 //! The ledger through its public face: what is appended is found again, whatever happens.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use bytes::Bytes;
 use gantry_blob::failpoint::{self, Action};

@@ -32,7 +32,10 @@ impl AeTitle {
         if text.is_empty() {
             return Err(AeTitleError::Blank);
         }
-        if !text.bytes().all(|byte| (0x20..0x7F).contains(&byte) && byte != b'\\') {
+        if !text
+            .bytes()
+            .all(|byte| (0x20..0x7F).contains(&byte) && byte != b'\\')
+        {
             return Err(AeTitleError::Character(text.chars().take(32).collect()));
         }
         if text.len() > Self::LENGTH_MAX {
@@ -95,15 +98,24 @@ mod tests {
     #[test]
     fn spaces_around_a_title_are_not_significant() {
         assert_eq!(AeTitle::parse("  CT 1  ").unwrap().as_str(), "CT 1");
-        assert_eq!(&AeTitle::parse("CT").unwrap().to_padded(), b"CT              ");
+        assert_eq!(
+            &AeTitle::parse("CT").unwrap().to_padded(),
+            b"CT              "
+        );
     }
 
     #[test]
     fn blank_long_and_foreign_titles_are_refused() {
         assert_eq!(AeTitle::parse("   "), Err(AeTitleError::Blank));
-        assert!(matches!(AeTitle::parse("ABCDEFGHIJKLMNOPQ"), Err(AeTitleError::TooLong(_))));
+        assert!(matches!(
+            AeTitle::parse("ABCDEFGHIJKLMNOPQ"),
+            Err(AeTitleError::TooLong(_))
+        ));
         for text in ["A\\B", "A\nB", "Ä"] {
-            assert!(matches!(AeTitle::parse(text), Err(AeTitleError::Character(_))), "{text:?}");
+            assert!(
+                matches!(AeTitle::parse(text), Err(AeTitleError::Character(_))),
+                "{text:?}"
+            );
         }
     }
 }

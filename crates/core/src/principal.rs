@@ -46,11 +46,20 @@ pub struct Principal {
 impl Principal {
     /// The archive itself.
     pub fn system() -> Self {
-        Self { door: Door::System, calling_ae: None, called_ae: None, address: None, user: None }
+        Self {
+            door: Door::System,
+            calling_ae: None,
+            called_ae: None,
+            address: None,
+            user: None,
+        }
     }
 
     /// A command on this machine.
     pub fn command() -> Self {
-        Self { door: Door::Command, ..Self::system() }
+        Self {
+            door: Door::Command,
+            ..Self::system()
+        }
     }
 }

@@ -33,7 +33,11 @@ impl Uid {
     /// use instead) was taken off the end.
     pub fn parse(text: &str) -> Result<Self, UidError> {
         let uid = Self::parse_lenient(text)?;
-        if uid.is_conformant() { Ok(uid) } else { Err(UidError::Malformed(uid.0.into())) }
+        if uid.is_conformant() {
+            Ok(uid)
+        } else {
+            Err(UidError::Malformed(uid.0.into()))
+        }
     }
 
     /// Accepts up to 64 printable ASCII characters without space, backslash, slash and quote, so
@@ -46,7 +50,9 @@ impl Uid {
         if text.len() > Self::LENGTH_MAX {
             return Err(UidError::TooLong);
         }
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'/' | b'"' | b'*' | b'?');
+        let plain = |byte: u8| {
+            byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'/' | b'"' | b'*' | b'?')
+        };
         if !text.bytes().all(plain) || text.bytes().all(|byte| byte == b'.') {
             return Err(UidError::Malformed(text.chars().take(64).collect()));
         }

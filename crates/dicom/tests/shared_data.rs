@@ -1,5 +1,11 @@
 //! Scans a large collection of real and hostile files, where it is there (`../shared/data` beside
 //! the project); without it these tests find nothing to do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use gantry_dicom::data_set::{DataSet, Element, Value};
 use gantry_dicom::encoding::{Limits, parse};

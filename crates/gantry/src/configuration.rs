@@ -60,7 +60,10 @@ impl Default for Listen {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self {
+            format: LogFormat::Text,
+            level: "info".into(),
+        }
     }
 }
 
@@ -97,7 +100,15 @@ impl Configuration {
             Some(path) => Self::read(path)?,
             None => Self::default(),
         };
-        let Overrides { config: _, data, http, dicom, ae_title, log_format, log_level } = overrides;
+        let Overrides {
+            config: _,
+            data,
+            http,
+            dicom,
+            ae_title,
+            log_format,
+            log_level,
+        } = overrides;
         replace(&mut configuration.archive.data, data);
         replace(&mut configuration.archive.ae_title, ae_title);
         replace(&mut configuration.listen.http, http);

@@ -17,7 +17,9 @@ pub enum LogFormat {
 /// Starts logging to standard error; `RUST_LOG` beats `level`.
 pub fn start(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start (in one process) keeps the first: nothing to do about it, nothing lost.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),

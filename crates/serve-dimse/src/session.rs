@@ -83,7 +83,6 @@ impl Session {
             let deadline = drained_at.unwrap_or(idle_at);
             tokio::select! {
                 incoming = association.next_message() => {
-                    idle_at = Instant::now() + self.server.config.idle_timeout();
                     let result = match incoming {
                         Ok(Incoming::Message(message)) => {
                             self.take(association, open, message).await
@@ -94,6 +93,8 @@ impl Session {
                     if let Err(error) = result {
                         return Ending::Failed(error);
                     }
+                    // Counted from the message's end: a large one takes its time.
+                    idle_at = Instant::now() + self.server.config.idle_timeout();
                 }
                 () = open.ended(), if !open.is_empty() => {
                     idle_at = Instant::now() + self.server.config.idle_timeout();

@@ -21,6 +21,7 @@ pub struct DataOptions {
 
 /// An archive, however it is reached.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Reached {
     /// Opened by this process.
     Archive(Arc<Archive>),

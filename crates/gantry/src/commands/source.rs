@@ -518,7 +518,7 @@ mod tests {
         file_set
             .add(&header, uids::EXPLICIT_VR_LITTLE_ENDIAN)
             .unwrap();
-        let uid = gantry_core::uid::Uid::parse("1.2.3").unwrap();
+        let uid = Uid::parse("1.2.3").unwrap();
         let dicomdir = file_set.to_dicomdir(&uid).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("dicomdir"), &dicomdir).unwrap();

@@ -30,6 +30,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Where instances go.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Destination {
     /// An archive that this process has open.
     Archive(Arc<Archive>, Arc<Principal>),

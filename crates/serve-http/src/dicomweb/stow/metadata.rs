@@ -164,7 +164,7 @@ fn find<'a>(bulk: &'a HashMap<String, BulkPart>, uri: &str) -> Option<&'a BulkPa
 
 /// Values have an even length (PS3.5 7.1).
 fn even(bytes: Bytes) -> Bytes {
-    if bytes.len() % 2 == 0 {
+    if bytes.len().is_multiple_of(2) {
         return bytes;
     }
     let mut padded = bytes.to_vec();
