@@ -199,7 +199,7 @@ def test_a_full_disk_refuses_and_recovers(tmp_path):
     mount.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(mount)], capture_output=True).returncode != 0:
         pytest.skip("may not mount")
-    archive = Archive(mount / "archive", config="[archive]\npack_bytes = 1048576\n")
+    archive = Archive(mount / "archive", config="[archive]\npack_bytes = 1048576\nreserve_bytes = 1048576\n")
     archive.config_file, archive.log_file = tmp_path / "small.toml", tmp_path / "small.log"
     archive.write_config()
     try:

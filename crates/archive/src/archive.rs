@@ -156,7 +156,7 @@ pub(crate) fn ledger_options(config: &ArchiveConfig) -> Options {
         pack_bytes: config.pack_bytes,
         // Room for the file meta information of an object of just that size.
         inline_bytes_max: config.small_object_bytes as u64 + (1 << 16),
-        ..Options::default()
+        reserve_bytes: config.reserve_bytes,
     }
 }
 

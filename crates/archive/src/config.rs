@@ -21,6 +21,9 @@ pub struct ArchiveConfig {
     /// Size of the pack files in bytes; takes effect with the next pack. One is allocated ahead,
     /// so an archive takes at least twice as much room.
     pub pack_bytes: u64,
+    /// Free bytes of the disk below which no more instances are taken, so that there is room for
+    /// the index and for what has to be written to make room again.
+    pub reserve_bytes: u64,
     /// How long a deleted study can be restored, in hours, before its bytes are purged.
     pub restore_window_hours: u32,
     /// Longest header (data set without bulk values) that is accepted, in bytes.
@@ -62,6 +65,7 @@ impl Default for ArchiveConfig {
             unknown_peers: UnknownPeers::Accept,
             small_object_bytes: 4 << 20,
             pack_bytes: 256 << 20,
+            reserve_bytes: 128 << 20,
             restore_window_hours: 7 * 24,
             header_bytes_max: 64 << 20,
             ingest_memory_bytes: 128 << 20,

@@ -92,11 +92,13 @@ impl From<gantry_dicom::encoding::DecodeError> for Error {
 
 impl From<gantry_codec::Error> for Error {
     fn from(error: gantry_codec::Error) -> Self {
-        let kind = match error.kind() {
+        let kind = match &error {
             // What is stored was accepted as it is: that it cannot be decoded is no fault of the
-            // one who asks.
-            Kind::Malformed => Kind::Unsupported,
-            kind => kind,
+            // one who asks. A viewport outside of the image is.
+            gantry_codec::Error::Malformed(_) | gantry_codec::Error::TooLarge(_) => {
+                Kind::Unsupported
+            }
+            error => error.kind(),
         };
         Self::caused(kind, error.to_string(), error)
     }

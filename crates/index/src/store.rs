@@ -8,6 +8,7 @@ use crate::instance::{self, Existing, InstanceId};
 use crate::parents::PatientKey;
 use crate::writer::Memory;
 use gantry_blob::BlobLocation;
+use gantry_dicom::data_set::DataSet;
 use gantry_dicom::tags;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -75,10 +76,7 @@ fn insert(
         .interned
         .uid(connection, instance.transfer_syntax_uid)?;
     let source = memory.interned.source(connection, &instance.source)?;
-    let frames = instance
-        .attributes
-        .integer(tags::NUMBER_OF_FRAMES)
-        .unwrap_or(1);
+    let frames = number_of_frames(instance.attributes);
     let inserted = connection
         .prepare_cached(
             "INSERT INTO instance (series, sop_instance_uid, sop_class, transfer_syntax,
@@ -93,7 +91,7 @@ fn insert(
             sop_class,
             transfer_syntax,
             instance.attributes.integer(tags::INSTANCE_NUMBER),
-            frames.clamp(1, i64::from(u32::MAX)),
+            frames,
             instance.location.to_bytes(),
             instance.location.length().cast_signed(),
             instance.data_set_offset,
@@ -112,6 +110,20 @@ fn insert(
         memory.parents.set_base(instance, id);
     }
     Ok(Some(id))
+}
+
+/// Frames of the pixel data: none without, one where the attribute is absent (PS3.3 C.7.6.6).
+fn number_of_frames(attributes: &DataSet) -> i64 {
+    let pixel_data = [
+        tags::PIXEL_DATA,
+        tags::FLOAT_PIXEL_DATA,
+        tags::DOUBLE_FLOAT_PIXEL_DATA,
+    ];
+    if pixel_data.iter().all(|tag| attributes.get(*tag).is_none()) {
+        return 0;
+    }
+    let frames = attributes.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+    frames.clamp(1, i64::from(u32::MAX))
 }
 
 /// What to answer when the SOP Instance UID is taken; its blob is garbage then.

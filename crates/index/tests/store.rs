@@ -887,7 +887,10 @@ fn facts_peers_and_attempts_are_kept() {
 fn frame_indexes_are_kept_beside() {
     let root = tempfile::tempdir().unwrap();
     let mut bench = Bench::open(root.path());
-    let sample = sample(1, 1, 1).with(tags::NUMBER_OF_FRAMES, Vr::IS, "12");
+    let mut sample = sample(1, 1, 1).with(tags::NUMBER_OF_FRAMES, Vr::IS, "12");
+    sample
+        .attributes
+        .put_bytes(tags::PIXEL_DATA, Vr::OB, vec![0; 12]);
     let header = Header::from_data_set(&sample.attributes);
     let new = gantry_index::NewInstance {
         frame_index: Some(b"frames"),
