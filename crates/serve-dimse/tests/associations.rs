@@ -214,35 +214,6 @@ async fn an_idle_association_is_aborted() {
 }
 
 #[tokio::test]
-async fn an_association_is_not_idle_while_a_message_arrives() {
-    let config = DimseConfig {
-        idle_timeout_s: 1,
-        ..DimseConfig::default()
-    };
-    let server = Server::start_with(config, |_| {}, Vec::new()).await;
-    for _ in 0..4 {
-        let client = server.client(&[VERIFICATION, CT]).await;
-        let instance = ct(1, 1, 1);
-        let bytes = instance.encoded(EXPLICIT);
-        let (sender, source) = tokio::sync::mpsc::channel(1);
-        let slowly = tokio::spawn(async move {
-            sender.send(Ok(bytes.slice(..1000))).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(1300)).await;
-            sender.send(Ok(bytes.slice(1000..))).await.unwrap();
-        });
-        let context = client.context(&uid(CT)).unwrap().id;
-        let response = client
-            .store(context, instance.request(), source)
-            .await
-            .unwrap();
-        assert_eq!(response.status, Status::SUCCESS);
-        slowly.await.unwrap();
-        assert_eq!(client.echo().await.unwrap(), Status::SUCCESS);
-        client.release().await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn stopping_aborts_idle_associations_and_takes_no_more() {
     let mut server = Server::start().await;
     let address = server.address;

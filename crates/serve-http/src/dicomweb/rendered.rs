@@ -287,8 +287,11 @@ impl<'a> Rendering<'a> {
             .await
             .map_err(failed)?;
         let media_type = bulk_data::media_type(&instance, &header, tags::ENCAPSULATED_DOCUMENT);
-        // Whoever asks for the rendering of a document wants the document, whatever else the
-        // browser's Accept lists.
+        // Whoever asks for the rendering of a PDF wants the PDF, whatever else the browser's Accept
+        // lists. A page, which a browser would run, has to be asked for.
+        if media_type == "text/html" {
+            self.asked.acceptable(&[Offer::single("text/html")])?;
+        }
         self.stored(instance, &media_type, tags::ENCAPSULATED_DOCUMENT)
             .await
     }
