@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Start the server: DICOM associations, DICOMweb and the pages.
@@ -49,6 +50,8 @@ async fn serve_until_signal(
     configuration: Configuration,
     file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
+    // Before anyone is told that the server is there, and may ask it to stop.
+    let mut stop_signals = StopSignals::catch()?;
     let http = listen(configuration.listen.http, "HTTP").await?;
     let dicom = listen(configuration.listen.dicom, "DICOM").await?;
     let archive = Archive::open(configuration.archive.clone(), configuration.peer.clone())
@@ -88,7 +91,7 @@ async fn serve_until_signal(
             http.context("the HTTP door stopped")?;
             dicom.context("the DICOM door stopped")?;
         }
-        () = signal_to_stop() => {
+        () = stop_signals.wait() => {
             tracing::info!("stopping: finishing the work in hand");
             let _ = stop.send(true);
             if tokio::time::timeout(DRAIN, doors).await.is_err() {
@@ -133,18 +136,25 @@ fn announce(archive: &Archive, http: SocketAddr, dicom: SocketAddr) -> anyhow::R
     Ok(())
 }
 
-async fn signal_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be caught: stop the server with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask to stop. They are caught from the moment this exists.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
