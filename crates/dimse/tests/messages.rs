@@ -542,3 +542,71 @@ async fn a_response_that_does_not_come_aborts() {
     ));
     assert!(matches!(scp.await.unwrap(), AssociationError::Aborted(_)));
 }
+
+#[tokio::test]
+async fn what_there_is_of_a_message_does_not_wait_for_a_slow_source() {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let (sender, source) = mpsc::channel(1);
+    let scp = tokio::spawn(async move {
+        let (reader, writer) = tokio::io::split(far);
+        let requested = acceptor::receive(reader, writer, &settings())
+            .await
+            .unwrap();
+        let mut association = requested.accept(&policy()).await.unwrap();
+        let Ok(Incoming::Message(message)) = association.next_message().await else {
+            panic!()
+        };
+        // The command is here although the data set has not ended, and most of what there is.
+        let first = association.data_chunk().await.unwrap().unwrap();
+        assert!(first.len() >= 998, "{}", first.len());
+        let mut data_set = BytesMut::from(&first[..]);
+        sender.send(Ok(pattern(3, 2))).await.unwrap();
+        drop(sender);
+        while let Some(chunk) = association.data_chunk().await.unwrap() {
+            data_set.extend_from_slice(&chunk);
+        }
+        let Ok(Command::Request(request)) = Command::parse(&message.command) else {
+            panic!()
+        };
+        let response = request.response(Status::SUCCESS).to_command_set();
+        let writer = association.writer();
+        writer.send(message.context_id, &response).await.unwrap();
+        let Ok(Incoming::Release) = association.next_message().await else {
+            panic!()
+        };
+        association.accept_release().await.unwrap();
+        data_set.freeze()
+    });
+    let (reader, writer) = tokio::io::split(near);
+    let association = requestor::request(reader, writer, &proposal(&[CT]), &settings())
+        .await
+        .unwrap();
+    let client = Client::over(association);
+    let source = Slow {
+        first: Some(pattern(1000, 1)),
+        rest: source,
+    };
+    let response = tokio::time::timeout(
+        Duration::from_secs(10),
+        client.store(1, store_request(1), source),
+    );
+    assert_eq!(response.await.unwrap().unwrap().status, Status::SUCCESS);
+    client.release().await.unwrap();
+    let expected = [pattern(1000, 1), pattern(3, 2)].concat();
+    assert!(scp.await.unwrap() == expected);
+}
+
+/// Something at once, and the rest when somebody sends it.
+struct Slow {
+    first: Option<Bytes>,
+    rest: mpsc::Receiver<io::Result<Bytes>>,
+}
+
+impl ChunkSource for Slow {
+    async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.rest.next_chunk().await,
+        }
+    }
+}

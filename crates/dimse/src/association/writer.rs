@@ -20,6 +20,8 @@ use tokio::time::timeout;
 const SLICES_MAX: usize = 64;
 /// Queued bytes after which [`Writer::feed`] writes.
 const QUEUE_LENGTH_MAX: usize = 64 << 10;
+/// How long a data set's source may take before what there is of the message is written.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// What is copied together when the stream does not take several slices at once.
 const COPY_LENGTH_MAX: usize = 64 << 10;
 
@@ -104,7 +106,8 @@ impl<W: AsyncWrite + Unpin + Send> Writer<W> {
     }
 
     /// Sends a message with a data set, which is asked for its first bytes before anything is
-    /// sent: [`AssociationError::Source`] leaves the association usable, a later failure
+    /// sent; from then on nothing is held back from the peer when more bytes take their time.
+    /// [`AssociationError::Source`] leaves the association usable, a later failure
     /// ([`AssociationError::SourceCut`]) does not, since half a message cannot be taken back.
     pub async fn send_data_set(
         &self,
@@ -238,13 +241,31 @@ impl<W: AsyncWrite + Unpin + Send> Writer<W> {
             if output.queue_length >= QUEUE_LENGTH_MAX {
                 output.write(self.timeouts.write).await?;
             }
-            next = source
-                .next_chunk()
-                .await
-                .map_err(AssociationError::SourceCut)?;
+            next = self.wait_for(&mut source, &mut fragments, output).await?;
         }
         fragments.finish(output);
         Ok(())
+    }
+
+    /// The next chunk of a source. While a slow one keeps us waiting, the peer gets the command
+    /// and what there is of the data, lest it takes the association for idle.
+    async fn wait_for(
+        &self,
+        source: &mut impl ChunkSource,
+        fragments: &mut Fragments,
+        output: &mut Output<W>,
+    ) -> Result<Option<Bytes>, AssociationError> {
+        let next = source.next_chunk();
+        tokio::pin!(next);
+        let next = match timeout(PATIENCE, &mut next).await {
+            Ok(next) => next,
+            Err(_) => {
+                fragments.cut_short(output);
+                output.write(self.timeouts.write).await?;
+                next.await
+            }
+        };
+        next.map_err(AssociationError::SourceCut)
     }
 }
 
@@ -362,6 +383,18 @@ impl Fragments {
     fn cut<W: AsyncWrite + Unpin>(&mut self, output: &mut Output<W>) {
         while self.length > self.payload_max as usize {
             self.fragment(self.payload_max, false, output);
+        }
+    }
+
+    /// Hands out what there is in a fragment of even length. Something stays, so that the last
+    /// fragment will not be empty.
+    fn cut_short<W: AsyncWrite + Unpin>(&mut self, output: &mut Output<W>) {
+        let length = self.length.saturating_sub(1) & !1;
+        // After a cut there is less than the longest fragment takes.
+        if let Ok(length) = u32::try_from(length)
+            && length > 0
+        {
+            self.fragment(length, false, output);
         }
     }
 
