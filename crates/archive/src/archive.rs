@@ -55,6 +55,7 @@ impl Archive {
         }
         let (index, mut writer) = Index::open(&config.data, gantry_index::Options::default())?;
         catch_up::apply_ledger(&ledger, &mut writer)?;
+        commitment::release_leases(&mut writer)?;
         let committer = Committer::start(Arc::clone(&ledger), writer, config.different_duplicate)
             .map_err(failed("the committer thread cannot be started"))?;
         let codecs = Pool::new(

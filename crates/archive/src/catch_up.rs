@@ -25,6 +25,8 @@ const META_LOOKAHEAD_BYTES: u64 = 256;
 pub struct Applied {
     /// Records of the ledger that were read.
     pub records: u64,
+    /// Records that there were to read.
+    pub records_total: u64,
     /// Instances that were put into the index.
     pub instances: u64,
     /// Records that could not be read or understood; each is in the log.
@@ -60,7 +62,10 @@ pub(crate) fn apply_all(
 ) -> Result<Applied> {
     let start = writer.applied_position();
     let purged = purged(ledger, start)?;
-    let mut applied = Applied::default();
+    let mut applied = Applied {
+        records_total: ledger.end().sequence.saturating_sub(start.sequence),
+        ..Applied::default()
+    };
     for record in ledger.blobs().replay(start)? {
         match record {
             Ok(record) => {

@@ -1,6 +1,8 @@
 //! Storage commitment (PS3.4 Annex J): the request is written down before it is answered, the
 //! result is found out by reading the stored bytes, and its delivery is tried until it succeeds.
 
+pub mod report;
+
 use crate::Archive;
 use crate::access::Action;
 use crate::error::{Error, Result};
@@ -9,7 +11,7 @@ use crate::statistics::now_micros;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_index::job::{Job, JobChange, NewJob};
-use gantry_index::{Change, Outcome};
+use gantry_index::{Change, Outcome, Writer};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -96,6 +98,16 @@ impl FailureReason {
 /// What calls the one who delivers results.
 pub(crate) fn due() -> Arc<Notify> {
     Arc::new(Notify::new())
+}
+
+/// Makes jobs due that somebody had taken who went with the last process.
+pub(crate) fn release_leases(writer: &mut Writer) -> Result<()> {
+    let now = now_micros();
+    let outcomes = writer.apply(&[Change::Job(JobChange::Release { now })], None)?;
+    if let [Outcome::Changed(jobs @ 1..)] = outcomes.as_slice() {
+        tracing::info!(jobs, "work that was cut off is taken up again");
+    }
+    Ok(())
 }
 
 impl Archive {

@@ -247,6 +247,9 @@ impl CommitterThread {
         match index(&mut self.writer, &waiting, &records, &appended, from) {
             Ok(outcomes) => {
                 for (waiting, outcome) in waiting.drain(..).zip(outcomes) {
+                    if let Err(error) = failpoint::pass("committer.answer") {
+                        tracing::error!("failpoint: {error}");
+                    }
                     waiting.answer(outcome);
                 }
             }

@@ -39,6 +39,10 @@ pub struct Verification {
     pub instances: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Instances that there are to read.
+    pub instances_total: u64,
+    /// Their bytes.
+    pub bytes_total: u64,
     /// What is wrong, each in a sentence with UIDs.
     pub problems: Vec<String>,
     /// Files of large objects that nothing refers to, and were removed.
@@ -76,6 +80,10 @@ pub fn verify(
             applied.damaged
         ));
     }
+    let counts = index.statistics()?;
+    found.instances_total = counts.instances;
+    found.bytes_total = counts.bytes;
+    progress(&found);
     let mut studies = Vec::new();
     index.search(
         &Query::universal(Level::Study),

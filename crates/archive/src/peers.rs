@@ -23,6 +23,10 @@ pub struct Peer {
     /// Transfer syntaxes to offer first when sending to it; empty: as stored.
     #[serde(default)]
     pub transfer_syntaxes: Vec<String>,
+    /// Operations to propose to have open at once when sending to it (PS3.7 D.3.3.3); 0: as many
+    /// as `[dicom]` allows, 1: nothing is proposed, for peers that fail at the mere sight of it.
+    #[serde(default)]
+    pub operations_max: u16,
 }
 
 fn yes() -> bool {

@@ -1,5 +1,7 @@
 //! The one way to ask: from an identifier or a search to answers.
 
+mod matches;
+
 use crate::Archive;
 use crate::access::Action;
 use crate::error::{Error, Result};
@@ -7,14 +9,14 @@ use gantry_core::failure::Kind;
 use gantry_core::level::Level;
 use gantry_core::principal::Principal;
 use gantry_dicom::character_set::CharacterSet;
-use gantry_dicom::data_set::{DataSet, Element};
+use gantry_dicom::data_set::{DataSet, Element, Value};
 use gantry_dicom::date_time::Offset;
 use gantry_dicom::matching::{Key, MatchOptions, keys};
 use gantry_dicom::{Tag, Vr, tags};
-use gantry_index::search::Cancel;
-use std::ops::ControlFlow;
+use gantry_index::Index;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+
+pub use matches::Matches;
 
 pub use gantry_index::query::{Cursor, Order, Query, Wanted, level_of};
 
@@ -60,7 +62,23 @@ pub struct FindRequest {
     pub character_set: CharacterSet,
     /// The zone of stored dates and times that name none.
     pub timezone: Offset,
+    /// Optional keys that are not supported: for matching, and those with bulk values also for
+    /// existence. An answer has to say that there are some (PS3.4 C.4.1.1.4, status FF01H).
+    pub unsupported: Vec<Tag>,
 }
+
+/// Keys that are computed for the answer or say something about the archive itself: values of
+/// theirs select nothing.
+const NOT_MATCHED: [Tag; 8] = [
+    tags::RETRIEVE_AE_TITLE,
+    tags::INSTANCE_AVAILABILITY,
+    tags::NUMBER_OF_PATIENT_RELATED_STUDIES,
+    tags::NUMBER_OF_PATIENT_RELATED_SERIES,
+    tags::NUMBER_OF_PATIENT_RELATED_INSTANCES,
+    tags::NUMBER_OF_STUDY_RELATED_SERIES,
+    tags::NUMBER_OF_STUDY_RELATED_INSTANCES,
+    tags::NUMBER_OF_SERIES_RELATED_INSTANCES,
+];
 
 impl Model {
     /// The levels that can be asked for.
@@ -114,7 +132,14 @@ impl FindRequest {
         if !options.is_relational {
             require_hierarchy(identifier, model, level)?;
         }
-        let keys = keys(identifier, &options.matching)
+        let unsupported = unsupported(identifier);
+        let supported: DataSet = identifier
+            .elements()
+            .iter()
+            .filter(|element| !unsupported.contains(&element.tag))
+            .cloned()
+            .collect();
+        let keys = keys(&supported, &options.matching)
             .map_err(|error| Error::caused(Kind::MismatchedSopClass, error.to_string(), error))?;
         let wanted = identifier
             .elements()
@@ -128,6 +153,7 @@ impl FindRequest {
             wanted,
             character_set: identifier.character_set(),
             timezone: options.matching.timezone,
+            unsupported,
         })
     }
 
@@ -155,78 +181,17 @@ impl FindRequest {
     }
 }
 
-/// Answers on their way. Dropping them ends the search.
-#[derive(Debug)]
-pub struct Matches {
-    receiver: mpsc::Receiver<Result<Vec<DataSet>>>,
-    batch: std::vec::IntoIter<DataSet>,
-}
-
-impl Matches {
-    /// The next answer, a data set in UTF-8; nothing at the end. An error ends the answers.
-    pub async fn next(&mut self) -> Option<Result<DataSet>> {
-        loop {
-            if let Some(answer) = self.batch.next() {
-                return Some(Ok(answer));
-            }
-            match self.receiver.recv().await? {
-                Ok(batch) => self.batch = batch.into_iter(),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-}
-
-/// Answers that are handed over together, at most.
-const BATCH_MAX: usize = 64;
-/// Batches that wait for the one who asked.
-const BATCHES_AHEAD: usize = 4;
-
 impl Archive {
-    /// Asks the index. The search sees the archive as it was when it began, and goes on only as
-    /// fast as the answers are taken.
+    /// Asks the index. The search goes on only as fast as the answers are taken, and holds
+    /// nothing of the index while nobody takes them.
     ///
     /// # Errors
     /// [`Kind::Forbidden`]. What the index refuses comes with the answers.
     pub async fn find(&self, principal: &Principal, query: Query) -> Result<Matches> {
         self.authorize(principal, Action::Query)?;
-        let index = Arc::clone(self.index());
-        let ae_title = self.config().ae_title.clone();
-        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        tokio::task::spawn_blocking(move || {
-            let mut batch = Vec::new();
-            // The first answers go at once; later ones in company.
-            let mut batch_max = 1;
-            let outcome = index.search(&query, &Cancel::default(), |found| {
-                batch.push(answer(found.attributes, query.level, ae_title.as_str()));
-                if batch.len() < batch_max {
-                    return ControlFlow::Continue(());
-                }
-                batch_max = (batch_max * 2).min(BATCH_MAX);
-                match sender.blocking_send(Ok(std::mem::take(&mut batch))) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            });
-            // The one who asked may have gone: then nobody is left to tell.
-            let _ = match outcome {
-                Ok(_) => sender.blocking_send(Ok(batch)),
-                Err(error) => sender.blocking_send(Err(error.into())),
-            };
-        });
-        Ok(Matches {
-            receiver,
-            batch: Vec::new().into_iter(),
-        })
+        let index: Arc<Index> = Arc::clone(self.index());
+        Ok(Matches::begin(index, query, self.config().ae_title.clone()))
     }
-}
-
-/// What every answer says besides what was asked (PS3.4 C.4.1.1.3.2).
-fn answer(mut answer: DataSet, level: Level, ae_title: &str) -> DataSet {
-    answer.put_text(tags::QUERY_RETRIEVE_LEVEL, Vr::CS, level.as_str());
-    answer.put_text(tags::RETRIEVE_AE_TITLE, Vr::AE, ae_title);
-    answer.put_text(tags::INSTANCE_AVAILABILITY, Vr::CS, "ONLINE");
-    answer
 }
 
 /// Whether an element of the identifier asks for a value; the others rule the request.
@@ -235,6 +200,25 @@ fn is_returned(element: &Element) -> bool {
         element.tag,
         tags::SPECIFIC_CHARACTER_SET | tags::QUERY_RETRIEVE_LEVEL | tags::QUERY_RETRIEVE_VIEW
     ) && element.tag.1 != 0
+}
+
+/// The keys of an identifier that cannot be answered as asked.
+fn unsupported(identifier: &DataSet) -> Vec<Tag> {
+    let is_unsupported = |element: &Element| {
+        let has_value = matches!(&element.value, Value::Bytes(bytes) if !bytes.is_empty());
+        match element.known_vr() {
+            // Values of these are bulk data, which no answer carries.
+            Vr::OB | Vr::OW | Vr::OF | Vr::OD | Vr::OL | Vr::OV => true,
+            Vr::UN => has_value,
+            _ => has_value && NOT_MATCHED.contains(&element.tag),
+        }
+    };
+    identifier
+        .elements()
+        .iter()
+        .filter(|element| is_returned(element) && is_unsupported(element))
+        .map(|element| element.tag)
+        .collect()
 }
 
 /// Without relational queries each unique key above the level has to be there with one value.
@@ -302,6 +286,39 @@ mod tests {
         let relational =
             FindRequest::from_identifier(&identifier("SERIES", &[]), Model::StudyRoot, &options);
         assert!(relational.is_ok());
+    }
+
+    #[test]
+    fn keys_that_are_not_matched_are_told_and_select_nothing() {
+        let counts = (tags::NUMBER_OF_STUDY_RELATED_INSTANCES, Vr::IS);
+        let study = |given: &[(Tag, Vr, &str)]| identifier("STUDY", given);
+        for (identifier, expected) in [
+            (study(&[(tags::PATIENT_NAME, Vr::PN, "A*")]), vec![]),
+            (study(&[(counts.0, counts.1, "")]), vec![]),
+            (study(&[(counts.0, counts.1, "3")]), vec![counts.0]),
+            (
+                study(&[(tags::RETRIEVE_AE_TITLE, Vr::AE, "OTHER")]),
+                vec![tags::RETRIEVE_AE_TITLE],
+            ),
+            (
+                study(&[(tags::PIXEL_DATA, Vr::OW, "")]),
+                vec![tags::PIXEL_DATA],
+            ),
+            (study(&[(tags::MODALITIES_IN_STUDY, Vr::CS, "CT")]), vec![]),
+        ] {
+            let request = check(&identifier, Model::StudyRoot).unwrap();
+            assert_eq!(request.unsupported, expected);
+            let is_matched = request.keys.iter().any(|key| match key {
+                Key::Attribute { tag, matcher } => {
+                    expected.contains(tag) && *matcher != gantry_dicom::matching::Matcher::Universal
+                }
+                Key::DateAndTime { .. } => false,
+            });
+            assert!(!is_matched, "{expected:?}");
+            // They are given back all the same.
+            let is_wanted = |tag: &Tag| request.wanted.iter().any(|(wanted, _)| wanted == tag);
+            assert!(expected.iter().all(is_wanted));
+        }
     }
 
     #[test]

@@ -115,6 +115,11 @@ pub enum JobChange {
         /// When.
         at: i64,
     },
+    /// All leases end: those who worked have gone with their process.
+    Release {
+        /// When the jobs are due again.
+        now: i64,
+    },
     /// Finished jobs are forgotten.
     Forget {
         /// Those that finished before.
@@ -268,6 +273,10 @@ pub(crate) fn change(connection: &Connection, change: &JobChange) -> Result<Outc
             "UPDATE job SET state = 'cancelled', finished_at = ?2
              WHERE id = ?1 AND finished_at IS NULL",
             &[id, at],
+        ),
+        JobChange::Release { now } => execute(
+            "UPDATE job SET state = 'queued', due_at = min(due_at, ?1) WHERE state = 'leased'",
+            &[now],
         ),
         JobChange::Forget { finished_before } => {
             execute("DELETE FROM job WHERE finished_at < ?1", &[finished_before])
