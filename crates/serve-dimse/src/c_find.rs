@@ -14,7 +14,8 @@ use gantry_dicom::tags;
 use gantry_dimse::association::error::AssociationError;
 use gantry_dimse::status::Status;
 
-/// Answers a C-FIND: a pending response for each match, then the final one.
+/// Answers a C-FIND: a pending response for each match (FF01H instead of FF00H where keys are not
+/// supported, PS3.4 C.4.1.1.4), then the final one.
 pub(crate) async fn c_find(
     session: &Session,
     asked: &Asked,
@@ -78,7 +79,12 @@ async fn answer(
         Ok(matches) => matches,
         Err(error) => return Ok(Err(error)),
     };
-    let pending = asked.request.response(Status::PENDING);
+    let status = if request.unsupported.is_empty() {
+        Status::PENDING
+    } else {
+        Status::PENDING_KEYS_UNSUPPORTED
+    };
+    let pending = asked.request.response(status);
     let mut count: u64 = 0;
     loop {
         if cancel.is_cancelled() {

@@ -91,7 +91,7 @@ async fn send(
         let sent_before = progress.sent();
         let mut feed = Feed::new(&session.server.archive, plan(session, peer, &client, batch));
         let run = {
-            let window = client.negotiated().invoked_here().unwrap_or(1).into();
+            let window = destination::agreed_window(&session.server, peer, &client);
             let client = &client;
             let send =
                 |planned, context, stream| store(session, asked, client, planned, context, stream);

@@ -1,4 +1,5 @@
-//! Data sets of requests: identifiers of C-FIND, C-MOVE and C-GET, information of N-ACTION.
+//! Data sets of requests: identifiers of C-FIND, C-MOVE and C-GET, information of N-ACTION
+//! and N-EVENT-REPORT.
 
 use crate::session::{Accepted, Asked, Session};
 use bytes::{Bytes, BytesMut};
@@ -35,7 +36,7 @@ pub(crate) async fn read(
 ) -> std::result::Result<std::result::Result<DataSet, Response>, AssociationError> {
     let refuse = |comment: &str| {
         let status = match asked.request.operation() {
-            Operation::NAction => Status::INVALID_ARGUMENT_VALUE,
+            Operation::NAction | Operation::NEventReport => Status::INVALID_ARGUMENT_VALUE,
             _ => Status::CANNOT_UNDERSTAND,
         };
         Ok(Err(asked.request.response(status).with_comment(comment)))

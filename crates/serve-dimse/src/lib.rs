@@ -16,6 +16,7 @@ mod destination;
 mod identifier;
 mod listener;
 mod n_action;
+mod n_event_report;
 mod negotiation;
 mod operations;
 mod places;

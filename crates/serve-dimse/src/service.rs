@@ -100,15 +100,18 @@ impl Service {
         }
     }
 
-    /// The one operation that a peer may ask for in this service.
-    pub(crate) fn operation(self) -> Operation {
+    /// Whether a peer may ask for an operation in this service. All but N-EVENT-REPORT are asked
+    /// of an SCP.
+    pub(crate) fn has(self, operation: Operation) -> bool {
         match self {
-            Self::Verification => Operation::CEcho,
-            Self::Storage => Operation::CStore,
-            Self::Find(_) => Operation::CFind,
-            Self::Move(_) => Operation::CMove,
-            Self::Get(_) => Operation::CGet,
-            Self::StorageCommitment => Operation::NAction,
+            Self::Verification => operation == Operation::CEcho,
+            Self::Storage => operation == Operation::CStore,
+            Self::Find(_) => operation == Operation::CFind,
+            Self::Move(_) => operation == Operation::CMove,
+            Self::Get(_) => operation == Operation::CGet,
+            Self::StorageCommitment => {
+                matches!(operation, Operation::NAction | Operation::NEventReport)
+            }
         }
     }
 }

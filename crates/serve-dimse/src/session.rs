@@ -4,14 +4,14 @@ use crate::listener::Server;
 use crate::operations::Operations;
 use crate::responses::Responses;
 use crate::service::Service;
-use crate::{c_echo, c_find, c_get, c_move, c_store, identifier, n_action};
+use crate::{c_echo, c_find, c_get, c_move, c_store, identifier, n_action, n_event_report};
 use bytes::Bytes;
 use gantry_core::principal::Principal;
 use gantry_core::uid::Uid;
 use gantry_dimse::association::error::{AssociationError, Wait};
 use gantry_dimse::association::negotiation::{Negotiated, PresentationContext};
 use gantry_dimse::association::{Association, Incoming, Writer};
-use gantry_dimse::command::{Arguments, Command, Request, Response};
+use gantry_dimse::command::{Arguments, Command, Operation, Request, Response};
 use gantry_dimse::message::Message;
 use gantry_dimse::source::ChunkSource;
 use gantry_dimse::status::Status;
@@ -200,15 +200,15 @@ impl Session {
         let service = Service::of_accepted(context.abstract_syntax.as_str());
         let (status, comment) = if open.contains(request.message_id) {
             (Status::DUPLICATE_INVOCATION, "message ID is in use")
-        } else if request.operation() != service.operation() {
+        } else if !service.has(request.operation()) {
             (
                 Status::UNRECOGNIZED_OPERATION,
                 "operation is not one of the SOP class",
             )
-        } else if !self.negotiated.is_scp(context) {
+        } else if !self.has_role_for(asked) {
             (
                 Status::UNRECOGNIZED_OPERATION,
-                "the role of an SCP was not negotiated",
+                "the role for the operation was not negotiated",
             )
         } else if request.sop_class_uid != context.abstract_syntax {
             (
@@ -225,6 +225,17 @@ impl Session {
             return None;
         };
         Some(request.response(status).with_comment(comment))
+    }
+
+    /// Whether this end has the role of the one who is asked. A result of storage commitment comes
+    /// to an SCU; the field has SCPs that forget to propose their role for it.
+    fn has_role_for(&self, Asked { context, request }: &Asked) -> bool {
+        match request.operation() {
+            Operation::NEventReport => {
+                !context.roles.is_negotiated || self.negotiated.is_scu(context)
+            }
+            _ => self.negotiated.is_scp(context),
+        }
     }
 
     async fn start(
@@ -268,7 +279,8 @@ impl Session {
         }
         let session = self.clone();
         open.spawn(asked.request.message_id, |cancel| async move {
-            let result = match Service::of_accepted(asked.context.abstract_syntax.as_str()) {
+            let service = Service::of_accepted(asked.context.abstract_syntax.as_str());
+            let result = match service {
                 Service::Find(model) => {
                     c_find::c_find(&session, &asked, model, &identifier, cancel).await
                 }
@@ -277,6 +289,11 @@ impl Session {
                 }
                 Service::Get(model) => {
                     c_get::c_get(&session, &asked, model, &identifier, cancel).await
+                }
+                Service::StorageCommitment
+                    if asked.request.operation() == Operation::NEventReport =>
+                {
+                    n_event_report::n_event_report(&session, &asked, &identifier).await
                 }
                 Service::StorageCommitment => {
                     n_action::n_action(&session, &asked, &identifier).await

@@ -226,3 +226,61 @@ async fn wrong_requests_are_refused() {
     assert_eq!(reply.response.status, Status::NO_SUCH_SOP_INSTANCE);
     client.release().await.unwrap();
 }
+
+/// Sends a result as the SCP that was asked does, on an association of its own.
+async fn n_event_report(client: &Client, event_type_id: u16, information: &DataSet) -> Status {
+    let arguments = Arguments::NEventReport {
+        sop_instance_uid: uid(COMMITMENT_INSTANCE),
+        event_type_id,
+    };
+    let context = client.context(&uid(COMMITMENT)).unwrap().id;
+    let information = Some(encode(information));
+    let reply = client
+        .call(context, uid(COMMITMENT), arguments, information)
+        .await
+        .unwrap();
+    reply.response.status
+}
+
+#[tokio::test]
+async fn a_peer_may_tell_a_result_on_an_association_of_its_own() {
+    let server = Server::start().await;
+    let client = server
+        .connect(&with_scp_role(proposal(&[COMMITMENT]), COMMITMENT))
+        .await;
+    assert!(client.negotiated().contexts[0].roles.is_requestor_scp);
+    let result = information("1.2.3.1", &[(CT, "1.2.826.1.1.1")]);
+    assert_eq!(n_event_report(&client, 1, &result).await, Status::SUCCESS);
+    assert_eq!(
+        n_event_report(&client, 3, &result).await,
+        Status::NO_SUCH_EVENT_TYPE
+    );
+    let nameless = {
+        let mut result = result.clone();
+        result.remove(tags::TRANSACTION_UID);
+        result
+    };
+    assert_eq!(
+        n_event_report(&client, 1, &nameless).await,
+        Status::INVALID_ARGUMENT_VALUE
+    );
+    client.release().await.unwrap();
+    // One that has forgotten to propose its role.
+    let client = server.client(&[COMMITMENT]).await;
+    assert_eq!(n_event_report(&client, 2, &result).await, Status::SUCCESS);
+    client.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_scp_alone_is_not_asked_for_commitment() {
+    let server = Server::start().await;
+    let mut proposal = with_scp_role(proposal(&[COMMITMENT]), COMMITMENT);
+    proposal.roles[0].is_scu = false;
+    let client = server.connect(&proposal).await;
+    let asked = information("1.2.3.1", &[(CT, "1.2.826.1.1.1")]);
+    assert_eq!(
+        n_action(&client, 1, &asked).await,
+        Status::UNRECOGNIZED_OPERATION
+    );
+    client.release().await.unwrap();
+}

@@ -401,3 +401,81 @@ async fn sub_operations_name_their_originator_and_a_lost_association_is_replaced
     }
     client.release().await.unwrap();
 }
+
+/// A destination that answers C-STORE requests only when `held` of them are open, or when nothing
+/// more comes for a while; tells how many were open at most.
+async fn hold_responses(listener: tokio::net::TcpListener, window: u16, held: usize) -> usize {
+    use gantry_dimse::association::negotiation::{Choice, Policy};
+    use gantry_dimse::association::{Incoming, acceptor};
+    use gantry_dimse::command::Command;
+    use gantry_dimse::pdu::user_information::AsynchronousOperationsWindow;
+
+    let (stream, _) = listener.accept().await.unwrap();
+    let (reader, writer) = stream.into_split();
+    let requested = acceptor::receive(reader, writer, &settings())
+        .await
+        .unwrap();
+    let policy = Policy {
+        choose: &|_, syntaxes| Choice::Accept(syntaxes[0].clone()),
+        roles: &|role| (role.is_scu, role.is_scp),
+        extended: &|_| None,
+        window_max: AsynchronousOperationsWindow {
+            invoked: window,
+            performed: window,
+        },
+        identity_response: None,
+    };
+    let mut association = requested.accept(&policy).await.unwrap();
+    let mut open = Vec::new();
+    let mut most = 0;
+    loop {
+        let pause = tokio::time::sleep(std::time::Duration::from_millis(500));
+        let incoming = tokio::select! {
+            incoming = association.next_message() => Some(incoming.unwrap()),
+            () = pause => None,
+        };
+        match incoming {
+            Some(Incoming::Release) => {
+                association.accept_release().await.unwrap();
+                return most;
+            }
+            Some(Incoming::Message(message)) => {
+                let Ok(Command::Request(request)) = Command::parse(&message.command) else {
+                    panic!()
+                };
+                while association.data_chunk().await.unwrap().is_some() {}
+                let response = request.response(Status::SUCCESS).to_command_set();
+                open.push((message.context_id, response));
+                most = most.max(open.len());
+                if open.len() < held {
+                    continue;
+                }
+            }
+            None => {}
+        }
+        // The last first: responses may come in any order.
+        for (context_id, response) in open.drain(..).rev() {
+            let writer = association.writer();
+            writer.send(context_id, &response).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_sub_operations_are_open_at_a_destination_that_takes_several() {
+    for (granted, own, expected) in [(16, 0, 7), (4, 0, 4), (16, 3, 3), (16, 1, 1), (1, 0, 1)] {
+        let server = filled().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut destination = peer("DEST", listener.local_addr().unwrap().port());
+        destination.operations_max = own;
+        server.archive.peers().replace(vec![destination]);
+        let destination = tokio::spawn(hold_responses(listener, granted, expected));
+        let client = server.client(&[STUDY_MOVE]).await;
+        let last = move_to(&client, "DEST", &study(1)).await;
+        assert_eq!(last.response.status, Status::SUCCESS);
+        assert_eq!(last.response.sub_operations.unwrap().completed, 7);
+        let most = destination.await.unwrap();
+        assert_eq!(most, expected, "granted {granted}, own {own}");
+        client.release().await.unwrap();
+    }
+}

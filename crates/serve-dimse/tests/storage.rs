@@ -220,3 +220,61 @@ async fn private_classes_and_unknown_syntaxes_are_stored_as_they_come() {
     client.release().await.unwrap();
     assert_eq!(instances(&server).await, 1);
 }
+
+/// Limits of a second each, so that what takes three tells them apart.
+fn impatient() -> gantry_serve_dimse::DimseConfig {
+    gantry_serve_dimse::DimseConfig {
+        idle_timeout_s: 1,
+        pdu_timeout_s: 1,
+        ..gantry_serve_dimse::DimseConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn data_that_dribble_for_longer_than_the_idle_limit_are_stored() {
+    let server = Server::start_with(impatient(), |_| {}, Vec::new()).await;
+    let client = server.client(&[CT]).await;
+    let instance = ct(1, 1, 1);
+    let bytes = instance.encoded(EXPLICIT);
+    let (sender, source) = tokio::sync::mpsc::channel(1);
+    let dribbling = async move {
+        for chunk in bytes.chunks(bytes.len() / 6 + 1) {
+            sender
+                .send(Ok(Bytes::copy_from_slice(chunk)))
+                .await
+                .unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        drop(sender);
+    };
+    let storing = client.store(1, instance.request(), source);
+    let (response, ()) = tokio::join!(storing, dribbling);
+    assert_eq!(response.unwrap().status, Status::SUCCESS);
+    client.release().await.unwrap();
+    assert_eq!(instances(&server).await, 1);
+}
+
+#[tokio::test]
+async fn data_that_stall_are_cut_off() {
+    let server = Server::start_with(impatient(), |_| {}, Vec::new()).await;
+    let client = server.client(&[CT]).await;
+    let instance = ct(1, 1, 1);
+    let (sender, source) = tokio::sync::mpsc::channel(1);
+    let half = instance.encoded(EXPLICIT).slice(..4000);
+    sender.send(Ok(half)).await.unwrap();
+    let storing = client.store(1, instance.request(), source);
+    let watching = client.next_invocation();
+    let limit = std::time::Duration::from_secs(10);
+    let begun = std::time::Instant::now();
+    // The association's end wakes whoever waits for a request of the server's.
+    let ended = tokio::time::timeout(limit, async {
+        tokio::select! {
+            response = storing => assert!(response.is_err(), "nothing can be answered"),
+            invocation = watching => assert!(invocation.is_none()),
+        }
+    });
+    ended.await.expect("it was cut off");
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(900));
+    drop(sender);
+    assert_eq!(instances(&server).await, 0);
+}
