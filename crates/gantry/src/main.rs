@@ -4,6 +4,7 @@
 mod commands;
 mod configuration;
 mod logging;
+mod open_files;
 mod peer_address;
 mod progress;
 

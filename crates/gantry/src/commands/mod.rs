@@ -3,6 +3,7 @@
 mod cat;
 mod check_config;
 mod codec_worker;
+mod commit;
 mod conformance;
 mod demo;
 mod dicomweb;
@@ -44,6 +45,7 @@ pub enum Command {
     CheckConfig(check_config::CheckConfig),
     Echo(echo::Echo),
     Send(send::Send),
+    Commit(commit::Commit),
     Find(find::Find),
     Get(get::Get),
     Move(r#move::Move),
@@ -80,6 +82,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Echo(echo) => echo::run(&echo),
         Command::Send(send) => send::run(send),
+        Command::Commit(commit) => commit::run(&commit),
         Command::Find(find) => find::run(&find),
         Command::Get(get) => get::run(&get),
         Command::Move(command) => r#move::run(&command),

@@ -24,7 +24,10 @@ pub fn run(reindex: &Reindex) -> anyhow::Result<ExitCode> {
     let configuration = reindex.data.configuration()?;
     let progress = Progress::start("indexing", "records", Unit::Count);
     let mut last = 0;
+    let mut expected = 0;
     let applied = maintenance::reindex(&configuration.archive, &mut |applied| {
+        progress.expect(applied.records_total.saturating_sub(expected), 0);
+        expected = applied.records_total;
         progress.advance(applied.records.saturating_sub(last), 0);
         last = applied.records;
     });

@@ -1,8 +1,9 @@
 //! `gantry send`: Storage (C-STORE, PS3.4 B) as SCU.
 
-mod outgoing;
+pub mod outgoing;
 mod sender;
 
+use super::commit::{self, WaitOptions};
 use super::report::Report;
 use super::scu;
 use super::source::{Origin, Search};
@@ -21,12 +22,14 @@ use std::sync::{Arc, Mutex, PoisonError};
   gantry send PACS@127.0.0.1:11112 study/ more.zip /media/cdrom
   gantry send PACS@127.0.0.1:11112 archive/ --associations 4 --window 16
   gantry send PACS@127.0.0.1:11112 study/ --report sent.csv --json
+  gantry send PACS@127.0.0.1:11112 study/ --commit    ask the peer to promise to keep them
 
 Folders are searched; what is no DICOM file is passed over. Presentation contexts are proposed
 from what the files are. Data sets are sent as they are; native ones in another native transfer
 syntax to a peer that does not take theirs.
 
-Exit code: 0 when all instances were taken, 1 when some or all were not, 2 for a wrong call.")]
+Exit code: 0 when all instances were taken (with --commit: and committed), 1 when some or all were
+not, 2 for a wrong call.")]
 pub struct Send {
     #[command(flatten)]
     peer: PeerOptions,
@@ -39,6 +42,11 @@ pub struct Send {
     /// Operations to have open at once on each association (PS3.7 D.3.3.3); 1 proposes nothing.
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     window: u16,
+    /// Ask for storage commitment afterwards, as `gantry commit` does.
+    #[arg(long)]
+    commit: bool,
+    #[command(flatten)]
+    wait: WaitOptions,
     /// List each file's outcome in a CSV file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -74,7 +82,17 @@ pub fn run(send: Send) -> anyhow::Result<ExitCode> {
         window: send.window,
     };
     let report = Report::new(send.report.as_deref())?;
-    send_all(options, search, report, send.json)
+    let (peer, paths) = (options.peer.clone(), search.paths.clone());
+    let sent = send_all(options, search, report, send.json)?;
+    if !send.commit {
+        return Ok(sent);
+    }
+    // Also when not all were taken: the result tells about the others.
+    let committed = commit::ask(&peer, &paths, &send.wait, send.json)?;
+    Ok(match sent == ExitCode::SUCCESS {
+        true => committed,
+        false => sent,
+    })
 }
 
 /// Sends everything that `search` finds, and prints the report.

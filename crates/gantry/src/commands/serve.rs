@@ -1,7 +1,7 @@
 //! `gantry serve`: the server.
 
 use crate::configuration::{Configuration, Overrides};
-use crate::logging;
+use crate::{logging, open_files};
 use anyhow::Context;
 use gantry_archive::Archive;
 use gantry_serve_http::HttpConfig;
@@ -38,6 +38,7 @@ const PEERS_REREAD: Duration = Duration::from_secs(2);
 pub fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     let configuration = Configuration::load(&serve.overrides)?;
     logging::start(configuration.log.format, &configuration.log.level);
+    open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -31,7 +31,11 @@ pub fn run(verify: &Verify) -> anyhow::Result<ExitCode> {
     let progress = Progress::start("verifying", "instances", Unit::Bytes);
     let mut last = (0, 0);
     let mut told = 0;
+    let mut expected = (0, 0);
     let found = maintenance::verify(&configuration.archive, &mut |found| {
+        let (instances, bytes) = (found.instances_total, found.bytes_total);
+        progress.expect(instances - expected.0, bytes - expected.1);
+        expected = (instances, bytes);
         progress.advance(found.instances - last.0, found.bytes - last.1);
         last = (found.instances, found.bytes);
         for problem in found.problems.iter().skip(told) {

@@ -2,7 +2,7 @@
 
 use super::Target;
 use super::medium::Medium;
-use super::source::{Item, Source, Stream, Wish};
+use super::source::{Item, Stream};
 use crate::commands::files::{self, Partial};
 use anyhow::Context;
 use gantry_dicom::part10::{self, MetaProgress};
@@ -83,30 +83,21 @@ impl Sink {
     }
 
     /// Writes one instance; its length.
-    pub async fn write(
-        &mut self,
-        source: &Source,
-        item: &Item,
-        wish: &Wish,
-    ) -> Result<u64, WriteError> {
-        let mut stream = source
-            .open(item, wish)
-            .await
-            .map_err(WriteError::Instance)?;
+    pub async fn write(&mut self, stream: &mut Stream, item: &Item) -> Result<u64, WriteError> {
         match self {
             Self::Folder { root, names } => {
                 let path = unused(names, item);
                 let partial =
                     Partial::create(root, &item.place.instance).map_err(WriteError::Target)?;
-                let length = copy_to_file(&mut stream, partial.path()).await?;
+                let length = copy_to_file(stream, partial.path()).await?;
                 partial.keep(&path).map_err(WriteError::Target)?;
                 Ok(length)
             }
             Self::Zip { writer, names, .. } => {
                 let path = unused(names, item);
-                copy_to_zip(&mut stream, writer, &path).await
+                copy_to_zip(stream, writer, &path).await
             }
-            Self::Medium(medium) => medium.write(&mut stream, &item.place.instance).await,
+            Self::Medium(medium) => medium.write(stream, &item.place.instance).await,
         }
     }
 
