@@ -98,10 +98,6 @@ KNOWN_SHORTCOMINGS = {
     "test_wado.py::test_quality_annotation_and_profile_are_taken": "no sRGB profile is embedded where the image has none",
     "test_hostile.py::test_by_stow[structure]": "a damaged object that was taken breaks off when it is re-encoded",
     "test_hostile.py::test_by_c_store[polyglot]": "one object is refused over C-STORE that STOW takes",
-    "test_round_trip.py::test_c_store_and_c_move[shared/modalities]": "the destination takes no context of some instances",
-    "test_round_trip.py::test_c_store_and_c_move[shared/odd]": "the destination takes no context of some instances",
-    "test_round_trip.py::test_c_store_and_c_move[shared/series]": "the destination takes no context of some instances",
-    "test_round_trip.py::test_c_store_and_c_move[shared/synthetic]": "the destination takes no context of some instances",
 }
 
 

@@ -1,9 +1,12 @@
 """The upper layer: negotiation, limits, and peers that behave badly (PS3.8)."""
 
+import itertools
+import resource
 import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from pynetdicom import AE, build_context, build_role
@@ -15,7 +18,9 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 import make
+from conftest import eventually
 from dimse import STUDY_FIND, STUDY_GET, find, identifier, pdv_bytes
+from gantry import Archive
 
 APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"
 VERIFICATION = b"1.2.840.10008.1.1"
@@ -417,6 +422,102 @@ def test_idle_and_dribbling_connections_do_not_stop_a_store(shared):
     finally:
         for connection in held:
             connection.close()
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    """An archive that was started with room for 1,024 files, as many systems have it by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 8192:
+        pytest.skip("the system does not let a process have so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    archive = Archive(tmp_path / "crowded", config="[http]\nheader_timeout_seconds = 5\n[dicom]\nassociate_timeout_s = 60\n")
+    try:
+        archive.start()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        yield archive
+        archive.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Dribble(threading.Thread):
+    """Connections that say a byte every second, as long as the peer lets them."""
+
+    def __init__(self, connections, text: bytes):
+        super().__init__(daemon=True)
+        self.connections, self.text, self.over, self.ended = connections, text, threading.Event(), 0
+
+    def run(self):
+        open_ones = list(self.connections)
+        for at in itertools.count():
+            for connection in list(open_ones):
+                try:
+                    connection.sendall(self.text[at % len(self.text) :][:1])
+                except OSError:
+                    open_ones.remove(connection)
+                    self.ended += 1
+            if self.over.wait(1):
+                return
+
+
+@pytest.mark.timeout(180)
+def test_two_thousand_connections_do_not_stop_a_store(crowded):
+    host, _, port = crowded.http.removeprefix("http://").rpartition(":")
+    held = []
+
+    def connect(address):
+        held.append(socket.create_connection(address, timeout=30))
+        return held[-1]
+
+    try:
+        request = associate_rq(crowded)
+        for _ in range(1000):
+            connect((crowded.host, crowded.port)).sendall(request)
+        for connection in held:
+            assert connection.recv(1) == b"\x02"
+        for _ in range(1000):
+            connect((crowded.host, crowded.port))
+        for _ in range(200):
+            connect((host, int(port)))
+        dicom = Dribble([connect((crowded.host, crowded.port)) for _ in range(20)], request)
+        web = Dribble([connect((host, int(port))) for _ in range(20)], b"GET /dicom-web/studies HTTP/1.1\r\nHost: x\r\nX-Dribble: " + b"x" * 1000)
+        dicom.start()
+        web.start()
+        time.sleep(2)
+        started = time.monotonic()
+        data_set = make.instance()
+        assert crowded.store(data_set) == [0]
+        assert time.monotonic() - started < 5
+        started = time.monotonic()
+        with crowded.client() as client:
+            answer = client.get("/instances", params={"SOPInstanceUID": data_set.SOPInstanceUID})
+        assert answer.status_code == 200 and len(answer.json()) == 1
+        assert time.monotonic() - started < 5
+        assert len(list(Path(f"/proc/{crowded.pid}/fd").iterdir())) > 2000
+        # A request's header may not take for ever, however steadily it comes.
+        eventually(lambda: web.ended == 20, seconds=30)
+        dicom.over.set()
+        web.over.set()
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_web_connections_beyond_the_limit_wait_for_a_place(tmp_path):
+    """Silent ones lose theirs when the time for a header is over."""
+    archive = Archive(tmp_path / "archive", config="[http]\nconnections_max = 4\nheader_timeout_seconds = 2\n").start()
+    host, _, port = archive.http.removeprefix("http://").rpartition(":")
+    held = [socket.create_connection((host, int(port))) for _ in range(4)]
+    try:
+        with archive.client() as client:
+            started = time.monotonic()
+            assert client.get("/studies").status_code in (200, 204)
+            assert 0.5 < time.monotonic() - started < 15
+    finally:
+        for connection in held:
+            connection.close()
+        archive.close()
 
 
 def test_a_slow_reader_does_not_stop_others(shared):

@@ -1,5 +1,7 @@
 """Storage Commitment Push Model (PS3.4 J)."""
 
+import json
+import socket
 import threading
 
 import pydicom
@@ -10,6 +12,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModelInstance as INSTANCE
 
 import make
 from conftest import eventually
+from gantry import run
 
 
 def request(references, transaction=None) -> pydicom.Dataset:
@@ -179,3 +182,122 @@ def test_a_wrong_instance_is_0112(requestor, archive):
     status, _ = association.send_n_action(request([(make.CT, make.uid())]), 1, COMMITMENT, make.uid())
     association.release()
     assert status.Status in (0x0112, 0x0117), f"{status.Status:04X}"
+
+
+# ---- Gantry as the one who asks ----------------------------------------------------------------
+
+
+class Keeper:
+    """A storage commitment SCP of pynetdicom that tells its results as it is told to."""
+
+    def __init__(self, way, fails=(), listener=None):
+        self.way, self.fails, self.listener = way, set(fails), listener
+        self.asked, self.statuses = [], []
+        ae = AE(ae_title="KEEPER")
+        ae.add_supported_context(COMMITMENT)
+        self.server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_ACTION, self.on_action)])
+        self.port = self.server.socket.getsockname()[1]
+
+    def on_action(self, event):
+        self.asked.append(event.action_information)
+        threading.Thread(target=self.tell, args=(event.assoc, event.action_information), daemon=True).start()
+        return 0x0000, None
+
+    def tell(self, association, asked):
+        result = pydicom.Dataset()
+        result.TransactionUID = asked.TransactionUID
+        good = [item for item in asked.ReferencedSOPSequence if item.ReferencedSOPInstanceUID not in self.fails]
+        bad = [item for item in asked.ReferencedSOPSequence if item.ReferencedSOPInstanceUID in self.fails]
+        if good:
+            result.ReferencedSOPSequence = good
+        for item in bad:
+            item.FailureReason = 0x0213
+        if bad:
+            result.FailedSOPSequence = bad
+        threading.Event().wait(0.3)
+        if self.way == "same":
+            self.report(association, result, 2 if bad else 1)
+        elif self.way == "new":
+            ae = AE(ae_title="KEEPER")
+            other = ae.associate("127.0.0.1", self.listener, contexts=[build_context(COMMITMENT)], ext_neg=[build_role(COMMITMENT, scp_role=True)])
+            if not other.is_established:
+                self.statuses.append("no association")
+                return
+            self.report(other, result, 2 if bad else 1)
+            other.release()
+
+    def report(self, association, result, event_type):
+        status, _ = association.send_n_event_report(result, event_type, COMMITMENT, INSTANCE)
+        self.statuses.append(status.get("Status"))
+
+    def close(self):
+        self.server.shutdown()
+
+
+def written(tmp_path, data_sets):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number, data_set in enumerate(data_sets):
+        (folder / f"{number}.dcm").write_bytes(make.part10(data_set))
+    return folder
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("way", ["same", "new"])
+@pytest.mark.parametrize("fails", [0, 2])
+def test_the_command_asks_a_peer(tmp_path, way, fails):
+    data_sets = make.study(4)
+    port = free_port()
+    keeper = Keeper(way, [data_set.SOPInstanceUID for data_set in data_sets[:fails]], port)
+    listen = ("--listen", f"127.0.0.1:{port}") if way == "new" else ()
+    try:
+        done = run("commit", f"KEEPER@127.0.0.1:{keeper.port}", written(tmp_path, data_sets), "--json", "--wait", "30", *listen, check=False)
+        assert done.returncode == (1 if fails else 0), done.stderr
+        told = json.loads(done.stdout)
+        assert told["committed"] == 4 - fails
+        assert {item["sop_instance_uid"] for item in told["failed"]} == {data_set.SOPInstanceUID for data_set in data_sets[:fails]}
+        assert all("resource limitation" in item["reason"] for item in told["failed"])
+        assert len(keeper.asked) == 1 and len(keeper.asked[0].ReferencedSOPSequence) == 4
+        eventually(lambda: keeper.statuses)
+        assert keeper.statuses == [0x0000]
+    finally:
+        keeper.close()
+
+
+def test_the_command_tells_when_no_result_comes(tmp_path):
+    keeper = Keeper("never")
+    try:
+        done = run("commit", f"KEEPER@127.0.0.1:{keeper.port}", written(tmp_path, make.study(1)), "--wait", "2", check=False)
+        assert done.returncode == 1 and "no result" in done.stderr
+    finally:
+        keeper.close()
+
+
+def test_send_and_commit_to_gantry_itself(archive, tmp_path):
+    data_sets = make.study(5)
+    peer = f"{archive.ae_title}@{archive.host}:{archive.port}"
+    folder = written(tmp_path, data_sets)
+    done = run("commit", peer, folder, "--json", check=False)
+    assert done.returncode == 1
+    assert all("no such object" in item["reason"] for item in json.loads(done.stdout)["failed"])
+    done = run("send", peer, folder, "--commit", "--json")
+    sent, committed = map(json.loads, done.stdout.strip().splitlines())
+    assert sum(sent.values()) == 5 and committed == {"committed": 5, "failed": []}
+
+
+def test_the_server_takes_results_that_a_peer_brings(archive):
+    """A command asked in the server's name; the peer calls the address that it knows for it."""
+    data_sets = make.study(2)
+    keeper = Keeper("new", [data_sets[0].SOPInstanceUID], archive.port)
+    try:
+        keeper.tell(None, request(references(data_sets)))
+        assert keeper.statuses == [0x0000]
+        log = archive.log()
+        assert "storage commitment result received" in log
+        assert "does not commit" in log and data_sets[0].SOPInstanceUID in log
+    finally:
+        keeper.close()

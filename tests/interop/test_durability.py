@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 import threading
 import time
 
@@ -136,6 +137,38 @@ def test_killed_under_load(tmp_path):
         archive.close()
     done = gantry.run("verify", "--data", archive.data, timeout=600)
     print(f"{ROUNDS} rounds, {len(load.acknowledged)} acknowledged, {len(load.attempted)} attempted; {done.stdout.strip()[-200:]}")
+
+
+# Each step between the first byte and the answer, and after how many passes the server dies there:
+# late enough that something was acknowledged before, and that it is not the start that dies.
+STEPS = {
+    "staging.create": 4, "staging.write": 9, "staging.sync": 4, "staging.rename": 4, "folder.sync": 4,
+    "ledger.write": 6, "ledger.written": 6, "ledger.sync": 6, "ledger.synced": 6,
+    "committer.index": 6, "index.begin": 8, "index.commit": 8, "committer.answer": 9,
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_dies_between_the_bytes_and_the_answer(tmp_path, monkeypatch, step):
+    # Middle-sized objects count as large ones, so that both ways of storing are passed.
+    archive = Archive(tmp_path / "archive", config="[archive]\nsmall_object_bytes = 100000\n")
+    monkeypatch.setenv("GANTRY_FAILPOINT", f"{step}:abort:{STEPS[step]}")
+    archive.start()
+    monkeypatch.delenv("GANTRY_FAILPOINT")
+    load = Load(archive)
+    load.begin(store=2, stow_senders=1)
+    try:
+        assert archive.process.wait(30) == -signal.SIGABRT
+    finally:
+        load.end()
+    assert load.acknowledged, "it died before anything was acknowledged"
+    assert len(load.acknowledged) < len(load.attempted)
+    archive.start()
+    try:
+        check(archive, load, set(load.attempted))
+    finally:
+        archive.close()
+    gantry.run("verify", "--data", archive.data)
 
 
 def test_killed_while_it_starts(tmp_path):
