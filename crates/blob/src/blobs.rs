@@ -146,11 +146,9 @@ impl Blobs {
             return Err(out_of_range);
         }
         let length = usize::try_from(range.end - range.start).map_err(|_| out_of_range)?;
-        let mut bytes = vec![0; length];
         let (file, start) = self.file(location)?;
-        file.read_exact_at(&mut bytes, start.saturating_add(range.start))
-            .map_err(|error| self.read_error(location, error))?;
-        Ok(bytes.into())
+        read_exact(&file, start.saturating_add(range.start), length)
+            .map_err(|error| self.read_error(location, error))
     }
 
     /// Fills the front of `buffer` from the blob's bytes at `offset`; returns how many bytes
@@ -239,6 +237,22 @@ impl Blobs {
     pub fn replay(self: &Arc<Self>, from: Position) -> Result<Replay> {
         Replay::open(Arc::clone(self), from)
     }
+}
+
+/// Reads `length` bytes into fresh memory, which is not filled with zeros before.
+fn read_exact(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = offset.saturating_add(bytes.len() as u64);
+        // There may be more room than was asked for: what lies behind the range is not wanted.
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes.into())
 }
 
 impl OpenFiles {

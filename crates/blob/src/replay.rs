@@ -13,6 +13,7 @@ use crate::location::{BlobLocation, Position};
 use crate::pack::{self, FIRST_OFFSET, Link};
 use crate::record::{ALIGNMENT, CheckKey, HEADER_LENGTH, Header, MAGIC, Record, StoredBlob, half};
 use bytes::Bytes;
+use rustix::fs::Advice;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -432,6 +433,7 @@ impl PackReader {
         end: Option<u64>,
         is_sealed: bool,
     ) -> Result<Option<Position>> {
+        self.forget_read_ahead(from.offset);
         let mut offset = from.offset.saturating_add(ALIGNMENT);
         loop {
             let Some(next) = self.next_magic(offset)? else {
@@ -470,6 +472,16 @@ impl PackReader {
                 return Ok(Some(offset + sector as u64 * ALIGNMENT));
             }
             offset += (bytes.len() as u64).next_multiple_of(ALIGNMENT);
+        }
+    }
+
+    /// Pages that reading ahead has brought into the page cache count as data, written or not:
+    /// without them, and without more of them, the search passes over what was never written.
+    fn forget_read_ahead(&self, offset: u64) {
+        for advice in [Advice::DontNeed, Advice::Random] {
+            if let Err(error) = rustix::fs::fadvise(&self.file, offset, None, advice) {
+                tracing::debug!(%error, ?advice, "advice on a pack is not taken");
+            }
         }
     }
 

@@ -97,21 +97,65 @@ fn each(
         return Ok(ControlFlow::Continue(()));
     }
     let mut uids = UidTexts::default();
-    let of_series = format!(
+    let found = find_series(connection, selection)?;
+    if !selection.instances.is_empty() {
+        return each_named(connection, selection, more_columns, &found, visit);
+    }
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS}, {more_columns} FROM instance WHERE series = ?1 AND deletion IS NULL
          ORDER BY instance_number, id"
-    );
-    let wanted: std::collections::HashSet<&str> =
-        selection.instances.iter().map(String::as_str).collect();
-    for series in find_series(connection, selection)? {
-        let mut statement = connection.prepare_cached(&of_series)?;
+    ))?;
+    for series in found {
         let mut rows = statement.query([series.id])?;
         while let Some(row) = rows.next()? {
-            if !wanted.is_empty() && !wanted.contains(row.get_ref(1)?.as_str().unwrap_or_default())
-            {
-                continue;
-            }
             let instance = read(connection, &mut uids, &series, row)?;
+            if visit(instance, row)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Visits instances that are named: each is looked up, their series are not read through.
+fn each_named(
+    connection: &Connection,
+    selection: &Selection,
+    more_columns: &str,
+    series: &[Wanted],
+    visit: Each<'_>,
+) -> Result<ControlFlow<()>> {
+    let ranks: HashMap<i64, usize> = series.iter().map(|one| one.id).zip(0..).collect();
+    let mut find = connection.prepare_cached(
+        "SELECT series, instance_number, id FROM instance
+         WHERE sop_instance_uid = ?1 AND deletion IS NULL",
+    )?;
+    let mut named: Vec<(usize, Option<i64>, i64)> = Vec::new();
+    for uid in &selection.instances {
+        let found = find
+            .query_row([uid], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        if let Some((series, number, id)) = found
+            && let Some(rank) = ranks.get(&series)
+        {
+            named.push((*rank, number, id));
+        }
+    }
+    named.sort_unstable();
+    // A UID may have been asked for twice.
+    named.dedup();
+    let mut uids = UidTexts::default();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, {more_columns} FROM instance WHERE id = ?1"
+    ))?;
+    for (rank, _, id) in named {
+        let mut rows = statement.query([id])?;
+        if let Some(row) = rows.next()?
+            && let Some(series) = series.get(rank)
+        {
+            let instance = read(connection, &mut uids, series, row)?;
             if visit(instance, row)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
