@@ -1,5 +1,6 @@
 //! Header fields that tell browsers what pages of this server may do.
 
+use crate::reply::IsEncoded;
 use axum::extract::Request;
 use axum::http::header::{
     CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY,
@@ -24,6 +25,7 @@ const VIEWER_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; medi
 /// Adds the header fields.
 pub async fn layer(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let has_right_tag = response.extensions().get::<IsEncoded>().is_some();
     let headers = response.headers_mut();
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -46,7 +48,9 @@ pub async fn layer(request: Request, next: Next) -> Response {
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     }
-    weaken(headers);
+    if !has_right_tag {
+        weaken(headers);
+    }
     response
 }
 

@@ -34,14 +34,16 @@ pub struct HttpConfig {
     pub store_parts_max: usize,
     /// Largest metadata part of a store request in bytes. Metadata are held in memory.
     pub store_metadata_bytes_max: usize,
-    /// Bytes of bulk values that a store request of metadata may bring. They are held in memory
-    /// until the instances are put together; Part 10 files have no such limit.
-    pub store_bulk_bytes_max: usize,
+    /// Bytes of bulk values of a store request of metadata that wait in memory until the instances
+    /// are put together; what is more waits in a staging file.
+    pub store_bulk_memory_bytes: usize,
     /// Results of a search that names no limit, and the highest limit that is granted.
     pub search_limit_max: u64,
     /// Whether a search without a match is answered with 200 and an empty list instead of 204,
     /// for clients that cannot take 204.
     pub search_empty_as_200: bool,
+    /// Bytes of metadata answers that are kept, compressed as they were sent; 0 keeps none.
+    pub metadata_cache_bytes: usize,
     /// Frames that one request may list.
     pub frames_max: usize,
     /// Largest width and height of a rendered picture in pixels.
@@ -62,9 +64,10 @@ impl Default for HttpConfig {
             store_bytes_max: 0,
             store_parts_max: 100_000,
             store_metadata_bytes_max: 64 << 20,
-            store_bulk_bytes_max: 256 << 20,
+            store_bulk_memory_bytes: 16 << 20,
             search_limit_max: 50_000,
             search_empty_as_200: false,
+            metadata_cache_bytes: 64 << 20,
             frames_max: 10_000,
             rendered_pixels_max: 16_384,
         }

@@ -1,6 +1,7 @@
 //! What every handler has: the archive, the settings, and what the request says of itself.
 
 use crate::accept::{Accept, Acceptable, Offer, describe};
+use crate::body_cache::BodyCache;
 use crate::caller;
 use crate::config::HttpConfig;
 use crate::problem::{Problem, Purpose};
@@ -32,6 +33,21 @@ pub struct Context {
     pub listening: SocketAddr,
     /// Windows found for series that have none.
     pub windows: Arc<WindowMemory>,
+    /// Metadata that were made before.
+    pub bodies: Arc<BodyCache>,
+}
+
+impl Context {
+    /// What the handlers of one listener share.
+    pub fn new(archive: Arc<Archive>, config: Arc<HttpConfig>, listening: SocketAddr) -> Self {
+        Self {
+            bodies: BodyCache::new(config.metadata_cache_bytes),
+            archive,
+            config,
+            listening,
+            windows: Arc::default(),
+        }
+    }
 }
 
 /// What a request says, beside its path and body.

@@ -79,12 +79,6 @@ impl ListWriter {
         self.is_first = false;
     }
 
-    /// Ends a list to which another writer has added something.
-    pub fn finish_after_some(mut self, out: &mut Vec<u8>) {
-        self.is_first = false;
-        self.finish(out);
-    }
-
     /// Ends the list.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if self.offer == XML {

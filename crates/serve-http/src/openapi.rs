@@ -144,12 +144,12 @@ fn content(media_types: &[&str]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router;
+    use crate::route_table;
     use std::collections::HashSet;
 
     #[test]
     fn every_route_is_in_the_document() {
-        let (_, operations) = router::routes().into_parts();
+        let (_, operations) = route_table::routes().into_parts();
         let document = document(&operations);
         let mut ids = HashSet::new();
         for operation in &operations {
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_and_received_is_described() {
-        let (_, operations) = router::routes().into_parts();
+        let (_, operations) = route_table::routes().into_parts();
         let document = document(&operations);
         let store = &document["paths"]["/dicom-web/studies"]["post"];
         assert!(store["requestBody"]["content"]["application/dicom"].is_object());

@@ -1,12 +1,14 @@
 //! Answers made of bytes in memory or of streams, with ranges, entity tags and media types.
 
+use crate::compression::Coding;
 use crate::conditional::{self, EntityTag, Outcome};
 use crate::context::Asked;
 use crate::multipart::writer::Writer;
 use crate::range::{self, ByteRange, Selection};
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, RANGE, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -79,6 +81,21 @@ pub fn tagged(mut response: Response, tag: &EntityTag, freshness: Freshness) -> 
         .insert(CACHE_CONTROL, freshness.header());
     response
 }
+
+/// Marks an answer whose content coding was negotiated: its tag stands for the coded bytes.
+pub fn encoded(mut response: Response, coding: Option<Coding>) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if let Some(coding) = coding.filter(|coding| *coding != Coding::Identity) {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    response.extensions_mut().insert(IsEncoded);
+    response
+}
+
+/// An extension of answers whose entity tag is right for their content coding.
+#[derive(Debug, Clone, Copy)]
+pub struct IsEncoded;
 
 /// A header value; what cannot be one (it is made of checked parts, so this does not happen)
 /// becomes empty.

@@ -4,7 +4,7 @@ use crate::accept::Offer;
 use crate::context::{Asked, DICOM_WEB};
 use crate::problem::Problem;
 use crate::reply;
-use crate::routes::{Method, Operation};
+use crate::routes::Operation;
 use axum::Extension;
 use axum::body::Body;
 use axum::http::HeaderValue;
@@ -24,7 +24,7 @@ const OFFERS: &[Offer] = &[
 #[derive(Debug, Clone)]
 pub struct Table(pub Arc<[Operation]>);
 
-/// `OPTIONS /dicom-web`.
+/// `OPTIONS /dicom-web`, and GET for clients that cannot send that.
 pub async fn retrieve(
     Extension(table): Extension<Table>,
     asked: Asked,
@@ -39,7 +39,7 @@ pub async fn retrieve(
         .iter()
         .filter(|operation| operation.path.starts_with(DICOM_WEB));
     let operations: Vec<&Operation> = operations
-        .filter(|operation| operation.method != Method::Options)
+        .filter(|operation| !is_of_base(operation))
         .collect();
     let base = asked.dicom_web_url();
     let body = if offer.media_type.ends_with("xml") {
@@ -52,6 +52,11 @@ pub async fn retrieve(
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     Ok(response)
+}
+
+/// Whether it is this operation itself.
+fn is_of_base(operation: &Operation) -> bool {
+    relative(operation.path).is_empty()
 }
 
 /// Operations of one path, in the order of the table.
@@ -168,10 +173,10 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router;
+    use crate::route_table;
 
     fn table() -> Vec<Operation> {
-        router::routes().into_parts().1
+        route_table::routes().into_parts().1
     }
 
     #[test]

@@ -1,26 +1,40 @@
 //! Retrieve metadata (PS3.18 10.4.1.2): headers without bulk values, from the index alone.
+//!
+//! The answer is compressed while it is made, and kept: a study that somebody looks at is asked
+//! for again, and making thousands of headers into text costs more than sending them.
 
+use crate::accept::Offer;
+use crate::body_cache::Collector;
+use crate::compression::{Coding, Encoder};
 use crate::conditional::EntityTag;
 use crate::context::{Asked, Context, Resource, instance_url};
 use crate::model::{self, ListWriter};
 use crate::problem::{Problem, Purpose};
 use crate::reply::{self, Freshness};
 use crate::series_window::{self, SeriesWindows};
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use gantry_archive::Error;
 use gantry_archive::retrieve::InstanceRef;
+use gantry_core::failure::Kind;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::element_path::ElementPath;
 use gantry_dicom::model::ModelOptions;
 use gantry_dicom::tags;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes when the same header is written otherwise than before, so that caches ask again.
-const REVISION: &[u8] = b"1";
+const REVISION: &[u8] = b"2";
 /// Longest binary value that is written into the metadata.
 const INLINE_BYTES_MAX: usize = 1024;
+/// An answer that ends within so many bytes is sent in one piece.
+const COLLECTED_BYTES: usize = 256 << 10;
 
 /// `GET …/metadata` of a study, a series or an instance.
 pub async fn retrieve(
@@ -33,47 +47,192 @@ pub async fn retrieve(
         .first()
         .and_then(|entry| model::OFFERS.get(entry.offer));
     let offer = offer.copied().unwrap_or(model::JSON);
+    let coding = Coding::negotiate(&asked.headers);
     let instances = resource.instances(&context, &asked.principal).await?;
-    let url = asked.dicom_web_url();
-    let tag = entity_tag(&instances, &url, offer.describe().as_bytes());
+    let tag = entity_tag(&instances, &asked, offer, coding);
     if let Some(response) = reply::precondition(&asked, &tag, Freshness::Revalidate) {
-        return Ok(response);
+        return Ok(reply::encoded(response, None));
     }
-    let windows = series_window::of_instances(&context, &instances).await;
-    let mut list = ListWriter::new(offer, tag.as_str().as_bytes());
+    let list = ListWriter::new(offer, tag.as_str().as_bytes());
     let content_type = list.content_type();
-    let mut ending = Vec::new();
-    list.clone().finish_after_some(&mut ending);
-    let failed = |error: Error| Problem::from_archive(&error, Purpose::Retrieve);
-    let mut headers = context
+    let body = match context.bodies.find(tag.as_str()) {
+        Some(body) => Made::Whole(body),
+        None => make(&context, &resource, &asked, &instances, &tag, list, coding).await?,
+    };
+    let mut response = match body {
+        Made::Whole(body) => {
+            let length = HeaderValue::from(body.len());
+            let mut response = reply::with_body(&content_type, Body::from(body));
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+            response
+        }
+        Made::Streaming(body) => reply::with_body(&content_type, body),
+    };
+    response = reply::encoded(response, Some(coding));
+    Ok(reply::tagged(response, &tag, Freshness::Revalidate))
+}
+
+/// A body that is there, or one that is made while it is sent.
+enum Made {
+    Whole(Bytes),
+    Streaming(Body),
+}
+
+async fn make(
+    context: &Context,
+    resource: &Resource,
+    asked: &Asked,
+    instances: &[InstanceRef],
+    tag: &EntityTag,
+    list: ListWriter,
+    coding: Coding,
+) -> Result<Made, Problem> {
+    let windows = series_window::of_instances(context, instances).await;
+    let text = Arc::new(Mutex::new(Text::new(list, coding).map_err(broken)?));
+    let url = asked.dicom_web_url();
+    let writing = Arc::clone(&text);
+    let headers = context
         .archive
         .encode_headers(
             &asked.principal,
             &resource.selection(),
             move |instance, header, out| {
-                write(&mut list, instance, header, &windows, &url, out);
+                let mut text = writing.lock().unwrap_or_else(PoisonError::into_inner);
+                text.add(instance, header, &windows, &url, out);
             },
         )
         .await
         .map_err(failed)?;
+    let ending = stream::once(async move {
+        let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+        text.finish().map(Bytes::from)
+    });
+    let mut pieces = Box::pin(headers.chain(ending));
+    let mut collector = context.bodies.collect(tag.as_str());
+    let mut collected = Vec::new();
     // A failure of the first headers can still be told by the status.
-    let first = headers.next().await.transpose().map_err(failed)?;
-    let body = stream::iter(first.map(Ok))
-        .chain(headers)
-        .chain(stream::iter([Ok::<_, Error>(Bytes::from(ending))]));
-    let response = reply::with_stream(&content_type, None, body);
-    Ok(reply::tagged(response, &tag, Freshness::Revalidate))
+    while collected.len() < COLLECTED_BYTES {
+        let Some(piece) = pieces.next().await.transpose().map_err(failed)? else {
+            let body = Bytes::from(collected);
+            collector.add(&body);
+            collector.finish();
+            return Ok(Made::Whole(body));
+        };
+        collected.extend_from_slice(&piece);
+    }
+    let collected = Bytes::from(collected);
+    collector.add(&collected);
+    let first = stream::iter([Ok::<_, Error>(collected)]);
+    let body = Body::from_stream(first.chain(noted(pieces, collector)));
+    Ok(Made::Streaming(body))
+}
+
+fn failed(error: Error) -> Problem {
+    Problem::from_archive(&error, Purpose::Retrieve)
+}
+
+fn broken(error: io::Error) -> Problem {
+    failed(Error::caused(
+        Kind::Internal,
+        "metadata cannot be compressed",
+        error,
+    ))
+}
+
+/// The same pieces, noted on their way; what came to its end is kept.
+fn noted<S>(pieces: S, collector: Collector) -> impl Stream<Item = Result<Bytes, Error>>
+where
+    S: Stream<Item = Result<Bytes, Error>> + Unpin,
+{
+    stream::unfold(Some((pieces, collector)), |state| async {
+        let (mut pieces, mut collector) = state?;
+        match pieces.next().await {
+            None => {
+                collector.finish();
+                None
+            }
+            Some(Ok(piece)) => {
+                collector.add(&piece);
+                Some((Ok(piece), Some((pieces, collector))))
+            }
+            Some(Err(error)) => Some((Err(error), None)),
+        }
+    })
+}
+
+/// The text that becomes of headers, compressed.
+struct Text {
+    list: ListWriter,
+    /// Nothing after a failure and at the end.
+    encoder: Option<Encoder>,
+    /// What was written of the current header.
+    plain: Vec<u8>,
+    failure: Option<io::Error>,
+}
+
+impl Text {
+    fn new(list: ListWriter, coding: Coding) -> io::Result<Self> {
+        Ok(Self {
+            list,
+            encoder: Some(Encoder::new(coding)?),
+            plain: Vec::new(),
+            failure: None,
+        })
+    }
+
+    fn add(
+        &mut self,
+        instance: &InstanceRef,
+        header: DataSet,
+        windows: &SeriesWindows,
+        dicom_web_url: &str,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(encoder) = &mut self.encoder else {
+            return;
+        };
+        let plain = &mut self.plain;
+        plain.clear();
+        write(
+            &mut self.list,
+            instance,
+            header,
+            windows,
+            dicom_web_url,
+            plain,
+        );
+        if let Err(error) = encoder.write(plain, out) {
+            self.failure = Some(error);
+            self.encoder = None;
+        }
+    }
+
+    fn finish(&mut self) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        let ended = match (self.failure.take(), self.encoder.take()) {
+            (None, Some(mut encoder)) => {
+                self.plain.clear();
+                self.list.finish(&mut self.plain);
+                let written = encoder.write(&self.plain, &mut out);
+                written.and_then(|()| encoder.finish(&mut out))
+            }
+            (Some(error), _) => Err(error),
+            (None, None) => Err(io::Error::other("ended before")),
+        };
+        ended
+            .map(|()| out)
+            .map_err(|error| Error::caused(Kind::Internal, "metadata cannot be compressed", error))
+    }
 }
 
 fn write(
     list: &mut ListWriter,
     instance: &InstanceRef,
-    header: &DataSet,
+    mut header: DataSet,
     windows: &SeriesWindows,
     dicom_web_url: &str,
     out: &mut Vec<u8>,
 ) {
-    let mut header = header.clone();
     header.put_uid(
         tags::AVAILABLE_TRANSFER_SYNTAX_UID,
         &*instance.transfer_syntax_uid,
@@ -89,8 +248,15 @@ fn write(
     list.add(&header, out, &options);
 }
 
-fn entity_tag(instances: &[InstanceRef], url: &str, form: &[u8]) -> EntityTag {
-    let mut parts: Vec<&[u8]> = vec![b"metadata", REVISION, form, url.as_bytes()];
+fn entity_tag(instances: &[InstanceRef], asked: &Asked, offer: Offer, coding: Coding) -> EntityTag {
+    let (form, url) = (offer.describe(), asked.dicom_web_url());
+    let mut parts: Vec<&[u8]> = vec![
+        b"metadata",
+        REVISION,
+        form.as_bytes(),
+        url.as_bytes(),
+        coding.name().as_bytes(),
+    ];
     for instance in instances {
         parts.push(instance.sop_instance_uid.as_bytes());
         parts.push(&instance.digest);

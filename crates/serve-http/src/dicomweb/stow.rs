@@ -1,7 +1,10 @@
 //! Store instances (PS3.18 10.5).
 
+mod assembly;
+mod bulk_parts;
 mod metadata;
 mod part10;
+mod pixel_syntax;
 
 use crate::accept::Offer;
 use crate::context::{Asked, Context, DICOM_WEB};
@@ -234,6 +237,12 @@ impl Parts {
                 Some(Event::End | Event::Start(_)) | None => return Ok(content),
             }
         }
+    }
+
+    /// Reads the part that has begun to its end.
+    async fn skip(&mut self) -> Result<(), Problem> {
+        while let Some(Event::Data(_)) = self.next().await? {}
+        Ok(())
     }
 }
 

@@ -1,0 +1,231 @@
+//! Bodies that were expensive to make, kept for the next one who asks, within a bound of bytes.
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bodies shorter than this are made anew each time.
+const WORTH_KEEPING_BYTES: usize = 16 << 10;
+/// Share of the bound that one body may have.
+const SHARE_OF_ONE: usize = 4;
+
+/// Bodies by the entity tag of their representation, which changes with every byte of them; the
+/// one that was asked for longest ago makes room.
+#[derive(Debug)]
+pub struct BodyCache {
+    bytes_max: usize,
+    /// Bytes that are being collected for bodies under way.
+    collecting: AtomicUsize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    bodies: HashMap<Arc<str>, (Bytes, u64)>,
+    /// Tags by the moment of their last use.
+    uses: BTreeMap<u64, Arc<str>>,
+    moment: u64,
+    bytes: usize,
+}
+
+impl Kept {
+    fn touch(&mut self, tag: &str) -> Option<Bytes> {
+        self.moment += 1;
+        let moment = self.moment;
+        let (body, used) = self.bodies.get_mut(tag)?;
+        let before = std::mem::replace(used, moment);
+        let tag = self.uses.remove(&before)?;
+        self.uses.insert(moment, tag);
+        Some(body.clone())
+    }
+
+    fn insert(&mut self, tag: Arc<str>, body: Bytes) {
+        self.moment += 1;
+        self.bytes += body.len();
+        self.uses.insert(self.moment, Arc::clone(&tag));
+        self.bodies.insert(tag, (body, self.moment));
+    }
+
+    fn make_room(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            let Some((_, oldest)) = self.uses.pop_first() else {
+                return;
+            };
+            if let Some((body, _)) = self.bodies.remove(&oldest) {
+                self.bytes -= body.len();
+            }
+        }
+    }
+}
+
+impl BodyCache {
+    /// A cache of at most `bytes_max` bytes; with 0 nothing is kept.
+    pub fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            bytes_max,
+            collecting: AtomicUsize::new(0),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The body with this tag.
+    pub fn find(&self, tag: &str) -> Option<Bytes> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.touch(tag)
+    }
+
+    /// Begins to collect a body while it is sent.
+    pub fn collect(self: &Arc<Self>, tag: &str) -> Collector {
+        Collector {
+            cache: Arc::clone(self),
+            tag: tag.into(),
+            pieces: Some(Vec::new()),
+            bytes: 0,
+        }
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let before = self.collecting.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= self.bytes_max {
+            return true;
+        }
+        self.collecting.fetch_sub(bytes, Ordering::Relaxed);
+        false
+    }
+}
+
+/// A body on its way to a client and, if it is not too long, into the cache.
+#[derive(Debug)]
+pub struct Collector {
+    cache: Arc<BodyCache>,
+    tag: Arc<str>,
+    /// Nothing when the body is too long to keep.
+    pieces: Option<Vec<Bytes>>,
+    bytes: usize,
+}
+
+impl Collector {
+    /// Notes a piece that is sent.
+    pub fn add(&mut self, piece: &Bytes) {
+        let Some(pieces) = &mut self.pieces else {
+            return;
+        };
+        let is_short = self.bytes + piece.len() <= self.cache.bytes_max / SHARE_OF_ONE;
+        if is_short && self.cache.reserve(piece.len()) {
+            self.bytes += piece.len();
+            pieces.push(piece.clone());
+        } else {
+            self.pieces = None;
+        }
+    }
+
+    /// The body is complete. One that breaks off is dropped instead.
+    pub fn finish(mut self) {
+        let Some(pieces) = self.pieces.take() else {
+            return;
+        };
+        if self.bytes < WORTH_KEEPING_BYTES {
+            return;
+        }
+        // One piece without the spare room that those on their way have.
+        let body = Bytes::from(pieces.concat());
+        let mut kept = self
+            .cache
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if kept.touch(&self.tag).is_none() {
+            kept.insert(Arc::clone(&self.tag), body);
+            kept.make_room(self.cache.bytes_max);
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.cache
+            .collecting
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: usize = WORTH_KEEPING_BYTES;
+
+    fn keep(cache: &Arc<BodyCache>, tag: &str, length: usize) {
+        let mut collector = cache.collect(tag);
+        let half = Bytes::from(vec![7; length / 2]);
+        collector.add(&half);
+        collector.add(&half);
+        collector.finish();
+    }
+
+    #[test]
+    fn a_whole_body_is_found_again() {
+        let cache = BodyCache::new(8 * BODY);
+        assert_eq!(cache.find("a"), None);
+        keep(&cache, "a", BODY);
+        assert_eq!(cache.find("a").unwrap(), vec![7; BODY]);
+        assert_eq!(cache.find("b"), None);
+        cache.collect("c").add(&Bytes::from(vec![7; BODY]));
+        assert_eq!(cache.find("c"), None, "it broke off");
+        assert_eq!(cache.collecting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_one_that_was_used_longest_ago_makes_room() {
+        let cache = BodyCache::new(4 * BODY);
+        for tag in ["a", "b", "c", "d"] {
+            keep(&cache, tag, BODY);
+        }
+        assert!(cache.find("a").is_some());
+        keep(&cache, "e", BODY);
+        assert!(cache.find("b").is_none());
+        for tag in ["a", "c", "d", "e"] {
+            assert!(cache.find(tag).is_some(), "{tag}");
+        }
+        assert_eq!(cache.kept.lock().unwrap().bytes, 4 * BODY);
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_short_is_not_kept() {
+        let cache = BodyCache::new(8 * BODY);
+        keep(&cache, "long", 4 * BODY);
+        keep(&cache, "short", BODY / 2);
+        assert!(cache.find("long").is_none() && cache.find("short").is_none());
+        let off = BodyCache::new(0);
+        keep(&off, "a", BODY);
+        assert!(off.find("a").is_none());
+        assert_eq!(off.collecting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn bodies_under_way_share_the_bound() {
+        let cache = BodyCache::new(4 * BODY);
+        let piece = Bytes::from(vec![7; BODY]);
+        let mut collectors: Vec<Collector> = (0..6)
+            .map(|number| cache.collect(&number.to_string()))
+            .collect();
+        for collector in &mut collectors {
+            collector.add(&piece);
+        }
+        for collector in collectors {
+            collector.finish();
+        }
+        let found = (0..6).filter(|number| cache.find(&number.to_string()).is_some());
+        assert_eq!(found.count(), 4);
+    }
+
+    #[test]
+    fn the_same_body_twice_counts_once() {
+        let cache = BodyCache::new(8 * BODY);
+        keep(&cache, "a", BODY);
+        keep(&cache, "a", BODY);
+        assert_eq!(cache.kept.lock().unwrap().bytes, BODY);
+        assert_eq!(cache.kept.lock().unwrap().uses.len(), 1);
+    }
+}
