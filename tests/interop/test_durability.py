@@ -142,7 +142,7 @@ def test_killed_under_load(tmp_path):
 # Each step between the first byte and the answer, and after how many passes the server dies there:
 # late enough that something was acknowledged before, and that it is not the start that dies.
 STEPS = {
-    "staging.create": 4, "staging.write": 9, "staging.sync": 4, "staging.rename": 4, "folder.sync": 4,
+    "staging.create": 4, "staging.write": 9, "staging.sync": 4, "staging.rename": 4, "folder.sync": 14,
     "ledger.write": 6, "ledger.written": 6, "ledger.sync": 6, "ledger.synced": 6,
     "committer.index": 6, "index.begin": 8, "index.commit": 8, "committer.answer": 9,
 }

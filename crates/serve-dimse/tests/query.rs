@@ -4,7 +4,7 @@
 mod support;
 
 use gantry_dicom::{Vr, tags};
-use gantry_dimse::pdu::user_information::ExtendedNegotiation;
+use gantry_dimse::pdu::user_information::{AsynchronousOperationsWindow, ExtendedNegotiation};
 use gantry_dimse::status::Status;
 use gantry_serve_dimse::DimseConfig;
 use support::*;
@@ -217,5 +217,88 @@ async fn a_cancel_ends_a_query() {
     drop(operation);
     let (matches, _) = find(&client, STUDY_FIND, &identifier("STUDY", &[])).await;
     assert_eq!(matches.len(), 400);
+    client.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn more_matches_than_a_page_has_come_once_each_and_in_order() {
+    let server = Server::start().await;
+    let mut proposal = proposal(&[CT]);
+    proposal.window = Some(AsynchronousOperationsWindow {
+        invoked: 16,
+        performed: 1,
+    });
+    let client = server.connect(&proposal).await;
+    // Studies of one instance, and one study of as many.
+    let studies = (1..=1100).map(|study| ct(study, 1, 1));
+    let instances = (2..=1100).map(|instance| ct(1, 1, instance));
+    let all: Vec<Instance> = studies.chain(instances).collect();
+    let stores = all.iter().map(|instance| store(&client, instance));
+    for response in futures_util::future::join_all(stores).await {
+        assert_eq!(response.status, Status::SUCCESS);
+    }
+    client.release().await.unwrap();
+    let client = server.client(&[STUDY_FIND]).await;
+    let study = (tags::STUDY_INSTANCE_UID, Vr::UI, "");
+    let one_study = (tags::STUDY_INSTANCE_UID, Vr::UI, "1.2.826.1");
+    let series = (tags::SERIES_INSTANCE_UID, Vr::UI, "1.2.826.1.1");
+    let name = (tags::PATIENT_NAME, Vr::PN, "phan*");
+    let dates = (tags::STUDY_DATE, Vr::DA, "20260101-20261231");
+    for (level, keys, tag) in [
+        ("STUDY", &[study][..], tags::STUDY_INSTANCE_UID),
+        ("STUDY", &[study, name], tags::STUDY_INSTANCE_UID),
+        ("STUDY", &[study, dates], tags::STUDY_INSTANCE_UID),
+        ("IMAGE", &[one_study, series], tags::SOP_INSTANCE_UID),
+    ] {
+        let (matches, last) = find(&client, STUDY_FIND, &identifier(level, keys)).await;
+        assert_eq!(last.response.status, Status::SUCCESS);
+        let found: std::collections::BTreeSet<&str> = matches
+            .iter()
+            .filter_map(|found| found.ascii(tag))
+            .collect();
+        assert_eq!(
+            (matches.len(), found.len()),
+            (1100, 1100),
+            "{level} {keys:?}"
+        );
+    }
+    client.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_that_are_not_supported_are_told_with_each_match() {
+    let server = filled().await;
+    let client = server.client(&[STUDY_FIND]).await;
+    let context = client.context(&uid(STUDY_FIND)).unwrap().clone();
+    let counted = (tags::NUMBER_OF_STUDY_RELATED_INSTANCES, Vr::IS);
+    for (key, expected) in [
+        ((tags::PATIENT_ID, Vr::LO, "P1"), Status::PENDING),
+        ((counted.0, counted.1, ""), Status::PENDING),
+        (
+            (counted.0, counted.1, "99"),
+            Status::PENDING_KEYS_UNSUPPORTED,
+        ),
+        (
+            (tags::RETRIEVE_AE_TITLE, Vr::AE, "ELSEWHERE"),
+            Status::PENDING_KEYS_UNSUPPORTED,
+        ),
+        (
+            (tags::PIXEL_DATA, Vr::OW, ""),
+            Status::PENDING_KEYS_UNSUPPORTED,
+        ),
+    ] {
+        let study = (tags::STUDY_INSTANCE_UID, Vr::UI, "1.2.826.1");
+        let asked = encode(&identifier("STUDY", &[study, key]));
+        let mut operation = client.find(&context, asked).await.unwrap();
+        assert_eq!(
+            operation.next().await.unwrap().response.status,
+            expected,
+            "{key:?}"
+        );
+        assert_eq!(
+            operation.next().await.unwrap().response.status,
+            Status::SUCCESS
+        );
+    }
     client.release().await.unwrap();
 }
