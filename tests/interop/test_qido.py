@@ -300,15 +300,6 @@ def test_unknown_paths_and_methods(client, people):
     assert client.get(f"/studies/{make.uid()}/series").status_code in (204, 404)
 
 
-def test_http_2(people):
-    """Prior knowledge, as no TLS is spoken here."""
-    import httpx
-
-    with httpx.Client(http1=False, http2=True, timeout=30) as client:
-        answer = client.get(f"{people.web}/studies", params={"PatientID": "W101"}, headers={"Accept": JSON})
-    assert answer.http_version == "HTTP/2" and answer.status_code == 200
-
-
 # ---- other clients ----------------------------------------------------------------------------
 
 
