@@ -34,6 +34,8 @@ pub struct FailedInstance {
     pub sop_instance_uid: Option<String>,
     /// Failure Reason (0008,1197).
     pub reason: u16,
+    /// What is wrong, in words; nothing of the data set's values.
+    pub text: String,
 }
 
 /// Failure reasons (PS3.18 I.2.2, PS3.7 annex C, PS3.4 table B.2-1).
@@ -85,6 +87,12 @@ impl StoreReport {
     /// Whether nothing was noted.
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty() && self.failed.is_empty()
+    }
+
+    /// What is wrong with the instances that are not stored, in words.
+    pub fn failure_texts(&self) -> impl Iterator<Item = &str> {
+        let texts = self.failed.iter().map(|failed| failed.text.as_str());
+        texts.filter(|text| !text.is_empty())
     }
 
     /// Whether any instance is stored.
@@ -187,6 +195,7 @@ mod tests {
             sop_class_uid: None,
             sop_instance_uid: uid.map(str::to_owned),
             reason,
+            text: String::new(),
         }
     }
 

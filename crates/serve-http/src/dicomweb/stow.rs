@@ -26,6 +26,11 @@ use gantry_core::uid::Uid;
 const SUPPORTED: &str = "multipart/related with type=\"application/dicom\", \
      \"application/dicom+json\" or \"application/dicom+xml\"; application/dicom";
 
+/// Failures that are told in words in one answer.
+const WARNINGS_MAX: usize = 16;
+/// Longest of them.
+const WARNING_LENGTH_MAX: usize = 400;
+
 /// `POST /studies`.
 pub async fn store(
     State(context): State<Context>,
@@ -169,17 +174,34 @@ fn answer(
     let module = report.to_data_set(&format!("{}{DICOM_WEB}", asked.server_url));
     let offer = offer.copied().unwrap_or(model::JSON);
     let (content_type, bytes) = model::write_one(&module, offer);
+    let warnings = warnings(&report, kept_first);
     let mut response = crate::reply::with_body(&content_type, Body::from(bytes));
     *response.status_mut() = status;
-    if kept_first > 0 {
-        let text = format!(
-            "299 gantry \"{kept_first} instances were stored before with other content, which was kept\""
-        );
-        response
-            .headers_mut()
-            .insert(WARNING, crate::reply::header_value(&text));
+    for text in warnings {
+        let value = crate::reply::header_value(&format!("299 gantry \"{text}\""));
+        response.headers_mut().append(WARNING, value);
     }
     Ok(response)
+}
+
+/// What codes cannot tell, for people (PS3.18 10.5.3.2: Warning header fields).
+fn warnings(report: &StoreReport, kept_first: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if kept_first > 0 {
+        warnings.push(format!(
+            "{kept_first} instances were stored before with other content, which was kept"
+        ));
+    }
+    let failures = report.failure_texts().take(WARNINGS_MAX);
+    warnings.extend(failures.map(|text| {
+        let plain = |c: char| match c {
+            '"' | '\\' => '\'',
+            ' '..='~' => c,
+            _ => '?',
+        };
+        text.chars().take(WARNING_LENGTH_MAX).map(plain).collect()
+    }));
+    warnings
 }
 
 /// The parts of a multipart request as they arrive.

@@ -6,7 +6,7 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -37,6 +37,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// How long to wait before the next try, when the server says so.
     pub retry_after: Option<Duration>,
+    /// The texts of its Warning fields (RFC 9111 5.5, which PS3.18 goes on using).
+    pub warnings: Vec<String>,
     /// Its body.
     pub body: Bytes,
 }
@@ -145,6 +147,10 @@ pub async fn read_answer(response: Response<Incoming>) -> anyhow::Result<Answer>
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map(Duration::from_secs);
+    let warnings = response.headers().get_all(WARNING).iter();
+    let warnings = warnings
+        .filter_map(|value| warning_text(value.to_str().ok()?))
+        .collect();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await;
@@ -154,8 +160,16 @@ pub async fn read_answer(response: Response<Incoming>) -> anyhow::Result<Answer>
     Ok(Answer {
         status,
         retry_after,
+        warnings,
         body,
     })
+}
+
+/// The text of a Warning field: `299 agent "text"`.
+fn warning_text(field: &str) -> Option<String> {
+    let (_, text) = field.split_once('"')?;
+    let (text, _) = text.rsplit_once('"')?;
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// What a server says is wrong: the `detail` or `title` of a problem (RFC 9457), or the start of
@@ -197,10 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_s_text_is_what_is_quoted() {
+        let text = warning_text("299 gantry \"cut: 5 bytes missing\"");
+        assert_eq!(text.as_deref(), Some("cut: 5 bytes missing"));
+        for none in ["", "299 gantry", "299 gantry \"", "299 gantry \"\""] {
+            assert_eq!(warning_text(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn problems_are_shown_by_their_detail() {
         let answer = |body: &'static str| Answer {
             status: StatusCode::CONFLICT,
             retry_after: None,
+            warnings: Vec::new(),
             body: Bytes::from_static(body.as_bytes()),
         };
         let text = problem_text(&answer(

@@ -18,8 +18,8 @@ const CHUNKS_AHEAD: usize = 4;
 pub enum Stowed {
     /// It is stored.
     Stored {
-        /// The code of a warning if there was one (PS3.18 Table 10.5.3-2).
-        warning: Option<u16>,
+        /// A warning if there was one: in words, or its code (PS3.18 Table 10.5.3-2).
+        warning: Option<String>,
         /// As the server read it, if it says so.
         sop_instance_uid: String,
     },
@@ -120,7 +120,11 @@ fn outcome(answer: &Answer) -> Stowed {
     let item = |tag: &str| module.as_ref()?.get(tag)?.get("Value")?.get(0);
     if let Some(failed) = item("00081198").or_else(|| item("0008119A")) {
         let reason = number(failed, "00081197").map(failure_text);
-        let reason = reason.unwrap_or_else(|| problem_text(answer));
+        let mut reason = reason.unwrap_or_else(|| problem_text(answer));
+        // A code tells little; some servers say more.
+        if let Some(text) = answer.warnings.first() {
+            reason = format!("{text} ({reason})");
+        }
         return Stowed::Refused {
             reason,
             sop_instance_uid: instance(failed),
@@ -129,13 +133,24 @@ fn outcome(answer: &Answer) -> Stowed {
     if answer.status.is_success() {
         let stored = item("00081199");
         return Stowed::Stored {
-            warning: stored.and_then(|stored| number(stored, "00081196")),
+            warning: warning(stored, answer),
             sop_instance_uid: stored.map(instance).unwrap_or_default(),
         };
     }
     Stowed::Refused {
         reason: problem_text(answer),
         sop_instance_uid: String::new(),
+    }
+}
+
+/// Warning Reason (0008,1196), or what the server says in words.
+fn warning(stored: Option<&Value>, answer: &Answer) -> Option<String> {
+    let code = stored
+        .and_then(|stored| number(stored, "00081196"))
+        .map(|code| format!("warning {code:04X}H"));
+    match (answer.warnings.first(), code) {
+        (Some(text), Some(code)) => Some(format!("{text} ({code})")),
+        (text, code) => text.cloned().or(code),
     }
 }
 
@@ -175,6 +190,7 @@ mod tests {
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
+            warnings: Vec::new(),
             body: Bytes::from_static(body.as_bytes()),
         }
     }
@@ -196,7 +212,7 @@ mod tests {
         assert_eq!(
             outcome(&answer(202, warned)),
             Stowed::Stored {
-                warning: Some(0xB000),
+                warning: Some("warning B000H".into()),
                 sop_instance_uid: none()
             }
         );
@@ -206,6 +222,19 @@ mod tests {
             outcome(&answer(409, failed)),
             Stowed::Refused {
                 reason: "data set does not match SOP class or request (A900H)".into(),
+                sop_instance_uid: none(),
+            }
+        );
+        let explained = Answer {
+            warnings: vec!["Study Instance UID is missing".into()],
+            ..answer(409, failed)
+        };
+        assert_eq!(
+            outcome(&explained),
+            Stowed::Refused {
+                reason: "Study Instance UID is missing (data set does not match SOP class or \
+                         request (A900H))"
+                    .into(),
                 sop_instance_uid: none(),
             }
         );

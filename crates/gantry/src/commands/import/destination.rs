@@ -242,12 +242,9 @@ fn stow(server: &DicomWeb, start: Vec<u8>, file: &mut dyn Read, runtime: &Handle
             sop_instance_uid,
         }) => Attempt::Done(imported(Outcome::Accepted, sop_instance_uid)),
         Ok(Stowed::Stored {
-            warning: Some(code),
+            warning: Some(warning),
             sop_instance_uid,
-        }) => {
-            let outcome = Outcome::Warned(format!("warning {code:04X}H"));
-            Attempt::Done(imported(outcome, sop_instance_uid))
-        }
+        }) => Attempt::Done(imported(Outcome::Warned(warning), sop_instance_uid)),
         Ok(Stowed::Refused {
             reason,
             sop_instance_uid,

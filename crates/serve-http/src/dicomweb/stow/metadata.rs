@@ -97,7 +97,8 @@ async fn send(
         .map_err(|error| Problem::from_archive(&error, Purpose::Store))?;
     for stretch in assembled.stretches {
         if let Err(error) = write(&mut receiving, stretch).await {
-            instance.reason = failed(&receiving, &error, is_for_study).reason;
+            let FailedInstance { reason, text, .. } = failed(&receiving, &error, is_for_study);
+            (instance.reason, instance.text) = (reason, text);
             finishing.add_failed(instance);
             return Ok(());
         }
@@ -134,5 +135,6 @@ fn identity(data_set: &DataSet) -> FailedInstance {
         sop_class_uid: text(tags::SOP_CLASS_UID),
         sop_instance_uid: text(tags::SOP_INSTANCE_UID),
         reason: 0,
+        text: String::new(),
     }
 }

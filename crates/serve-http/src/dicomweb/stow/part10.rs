@@ -78,6 +78,7 @@ impl Finishing {
                     sop_class_uid: None,
                     sop_instance_uid: None,
                     reason: reason::PROCESSING_FAILURE,
+                    text: "storing it broke off".into(),
                 }),
             }
         }
@@ -115,6 +116,11 @@ pub fn failed(receiving: &Receiving, error: &Error, is_for_study: bool) -> Faile
         sop_class_uid: identifiers.sop_class_uid.clone(),
         sop_instance_uid: identifiers.sop_instance_uid.clone(),
         reason,
+        // What went wrong inside is for the log.
+        text: match kind {
+            Kind::Internal => String::new(),
+            _ => error.chain(),
+        },
     }
 }
 
@@ -177,6 +183,7 @@ async fn read_parts(
                     sop_class_uid: None,
                     sop_instance_uid: None,
                     reason: reason::CANNOT_UNDERSTAND,
+                    text: "a part is no Part 10 file".into(),
                 });
             }
             Event::Data(bytes) => write(&mut part, &bytes, finishing, is_for_study).await,
