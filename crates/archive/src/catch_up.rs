@@ -7,7 +7,7 @@ use crate::store::frames;
 use gantry_blob::{BlobError, BlobLocation, Ledger, Position, Record, RecordKind, StoredBlob};
 use gantry_core::failure::Kind;
 use gantry_dicom::part10::{self, MetaProgress};
-use gantry_dicom::scan::{ScanLimits, Scanned, Scanner};
+use gantry_dicom::scan::{Departure, ScanLimits, Scanned, Scanner};
 use gantry_dicom::tags;
 use gantry_dicom::transfer_syntax::TransferSyntax;
 use gantry_index::{Change, NewInstance, Span, Writer};
@@ -218,6 +218,7 @@ fn store(
         frame_index: frame_index.as_deref(),
         location: blob.location,
         data_set_offset: blob.data_set_offset,
+        departure: Departure::of(&scanned),
         digest: blob.digest,
         received_at: provenance.at,
         source: provenance.as_source(),

@@ -325,6 +325,7 @@ struct IndexFacts {
     attributes: gantry_dicom::data_set::DataSet,
     header: gantry_dicom::header::Header,
     frame_index: Option<Bytes>,
+    departure: gantry_dicom::scan::Departure,
     provenance: Provenance,
 }
 
@@ -359,6 +360,7 @@ impl Waiting {
             attributes: prepared.attributes,
             header: prepared.header,
             frame_index: prepared.frame_index,
+            departure: prepared.departure,
             provenance,
         };
         (
@@ -443,6 +445,7 @@ fn index(
             frame_index: facts.frame_index.as_deref(),
             location,
             data_set_offset: blob.data_set_offset,
+            departure: facts.departure,
             digest: blob.digest,
             received_at: facts.provenance.at,
             source: facts.provenance.as_source(),

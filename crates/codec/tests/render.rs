@@ -359,12 +359,13 @@ fn deferred_values_are_asked_for() {
         is_encapsulated: false,
     };
     let tag = tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA;
-    header.put(Element {
+    let element = Element {
         tag,
         vr: Vr::OW,
         value: Value::Deferred(deferred),
-    });
-    assert_eq!(Presentation::bulk_wanted(&header, 0), [deferred]);
+    };
+    header.put(element.clone());
+    assert_eq!(Presentation::bulk_wanted(&header, 0), [element]);
     assert!(
         Presentation::from_data_set(&header, 0, |_| None)
             .palette
@@ -542,6 +543,37 @@ fn colour_is_managed() {
         },
     );
     assert_eq!(found, [200, 30, 30]);
+}
+
+#[test]
+fn a_profile_is_embedded_where_it_is_asked_for() {
+    let frame = Frame {
+        image: image(1, 1, (8, 8), Photometric::Rgb),
+        bytes: Bytes::from_static(&[200, 30, 30]),
+    };
+    let embedded = |icc| {
+        let request = RenderRequest {
+            icc,
+            format: Format::Png,
+            ..request(Presentation::default())
+        };
+        let rendered = render(&frame, &request).unwrap();
+        let decoder = png::Decoder::new(std::io::Cursor::new(rendered.bytes));
+        let reader = decoder.read_info().unwrap();
+        let profile = reader.info().icc_profile.clone();
+        profile.map(|profile| profile.into_owned())
+    };
+    assert_eq!(embedded(IccOutput::No), None);
+    for asked in [
+        IccOutput::Yes,
+        IccOutput::Srgb,
+        IccOutput::AdobeRgb,
+        IccOutput::RommRgb,
+    ] {
+        let profile = embedded(asked).unwrap();
+        assert_eq!(profile.get(36..40), Some(&b"acsp"[..]), "{asked:?}");
+        assert!(profile.len() < 4096, "{asked:?}: {}", profile.len());
+    }
 }
 
 #[test]

@@ -11,8 +11,7 @@
 //! - values of odd length, and delimiters with a length other than zero, are taken as they are;
 //! - a value in implicit VR that should be a sequence by the dictionary, but does not start as one,
 //!   reads as UN;
-//! - zeros after the last element are ignored;
-//! - the delimiter after the last fragment may be missing at the very end.
+//! - zeros after the last element are ignored.
 //!
 //! Lengths that leave their sequence, their item or the data set are errors, as are delimiters
 //! where none belongs and undefined lengths of what is no sequence.
@@ -25,12 +24,12 @@ mod vr;
 mod write;
 
 pub use crate::limits::Limits;
+pub use big_endian::{swap_in_place, words};
 pub use guess::guess_encoding;
 pub use parse::{parse, parse_prefix};
 pub use vr::{has_long_length, is_text, padding, word_size};
 pub use write::{write, write_into};
 
-pub(crate) use big_endian::{swap_in_place, words};
 pub(crate) use element_header::{
     Delimiter, ElementHeader, UNDEFINED, looks_explicit, looks_explicit_for_certain,
     looks_like_items,

@@ -189,6 +189,7 @@ impl Bench {
                         length: 525_000,
                     },
                     data_set_offset: 350,
+                    departure: gantry_dicom::scan::Departure::default(),
                     digest: *blake3::hash(sample.uid.as_bytes()).as_bytes(),
                     received_at: 1,
                     source: Source {

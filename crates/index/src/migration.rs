@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// All migrations in order; the first brings an empty database to version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_departure.sql"),
+];
 
 /// "Gant": marks the file as an index of this archive (`application_id`).
 const APPLICATION: i32 = 0x4761_6E74;

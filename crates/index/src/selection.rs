@@ -7,6 +7,7 @@ use crate::intern::UidTexts;
 use bytes::Bytes;
 use gantry_blob::BlobLocation;
 use gantry_dicom::header::Header;
+use gantry_dicom::scan::Departure;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -59,7 +60,7 @@ struct Wanted {
 }
 
 const COLUMNS: &str = "id, sop_instance_uid, sop_class, transfer_syntax, instance_number,
-     number_of_frames, location, data_set_offset, digest, received_at";
+     number_of_frames, location, data_set_offset, digest, received_at, departure";
 
 /// Visits the instances of a selection: by study, then by series number, then by instance
 /// number. Returns whether the visit came to the end.
@@ -80,7 +81,7 @@ pub(crate) fn visit_headers(
     let mut bases = Bases::default();
     let columns = "header_length, header_base, header";
     each(connection, selection, columns, &mut |instance, row| {
-        let header = bases.unpack(connection, instance.id.0, row, 10)?;
+        let header = bases.unpack(connection, instance.id.0, row, 11)?;
         Ok(visit(instance, header))
     })
 }
@@ -184,6 +185,7 @@ fn read(
         data_set_offset: row.get(7)?,
         digest: instance::digest(row, 8, id)?,
         received_at: row.get(9)?,
+        departure: Departure::from_bits(row.get(10)?),
     })
 }
 
@@ -286,7 +288,7 @@ pub(crate) fn locate(
     let mut statement = connection.prepare_cached(
         "SELECT instance.id, sop_instance_uid, sop_class, transfer_syntax, instance_number,
                 number_of_frames, location, data_set_offset, digest, instance.received_at,
-                study_instance_uid, series_instance_uid, series.id
+                departure, study_instance_uid, series_instance_uid, series.id
          FROM instance JOIN series ON series.id = instance.series
          JOIN study ON study.id = series.study
          WHERE sop_instance_uid = ?1 AND deletion IS NULL
@@ -297,9 +299,9 @@ pub(crate) fn locate(
     statement
         .query_row(params![sop_instance_uid, study, series], |row| {
             let series = Wanted {
-                id: row.get(12)?,
-                study_instance_uid: row.get(10)?,
-                series_instance_uid: row.get(11)?,
+                id: row.get(13)?,
+                study_instance_uid: row.get(11)?,
+                series_instance_uid: row.get(12)?,
             };
             Ok(read(connection, &mut uids, &series, row))
         })

@@ -81,8 +81,8 @@ fn insert(
         .prepare_cached(
             "INSERT INTO instance (series, sop_instance_uid, sop_class, transfer_syntax,
                  instance_number, number_of_frames, location, length, data_set_offset, digest,
-                 received_at, source, header_length, header_base, header)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                 received_at, source, header_length, header_base, header, departure)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![
@@ -101,6 +101,7 @@ fn insert(
             i64::try_from(header.len()).unwrap_or(i64::MAX),
             base.as_ref().map(|base| base.instance),
             packed,
+            instance.departure.to_bits(),
         ])?;
     if inserted == 0 {
         return Ok(None);

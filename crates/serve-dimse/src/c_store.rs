@@ -71,7 +71,11 @@ pub(crate) async fn store(
                     "other bytes under a SOP Instance UID that is stored; the first were kept"
                 );
             }
-            asked.request.response(Status::SUCCESS)
+            asked.request.response(if stored.is_of_other_class {
+                Status::DATA_SET_MISMATCH_WARNING
+            } else {
+                Status::SUCCESS
+            })
         }
         Err(error) => {
             tracing::warn!(sop_instance.uid = uid, peer.ae = %peer, "instance not stored");

@@ -84,13 +84,6 @@ async fn what_cannot_be_stored_is_refused_with_its_status() {
             0xA900,
         ),
         (
-            "other SOP class",
-            mr_context,
-            request(MR, &own),
-            good.clone(),
-            0xA900,
-        ),
-        (
             "SOP class not of the context",
             mr_context,
             request(CT, &own),
@@ -130,6 +123,11 @@ async fn what_cannot_be_stored_is_refused_with_its_status() {
         assert!(response.error_comment.is_some(), "{name}");
     }
     assert_eq!(instances(&server).await, 0);
+    // Of another SOP class than the command says: kept as what it is, with a warning.
+    let other_class = client.store(mr_context, request(MR, &own), Some(good)).await;
+    let status = other_class.unwrap().status;
+    assert_eq!(status, Status::DATA_SET_MISMATCH_WARNING);
+    assert_eq!(instances(&server).await, 1);
     // The association has survived all that.
     assert_eq!(store(&client, &instance).await.status, Status::SUCCESS);
     client.release().await.unwrap();

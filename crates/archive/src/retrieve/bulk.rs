@@ -1,30 +1,34 @@
 //! Bulk values: those that the header leaves in the stored object.
 
+use super::facts::Facts;
+use super::stored::parts_of;
 use super::{ByteStream, InstanceRef};
 use crate::Archive;
 use crate::error::{Error, Result};
-use bytes::Bytes;
+use crate::store::body::blocking;
+use crate::store::frames;
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::{DataSet, Deferred, Element, Value};
-use gantry_dicom::transfer_syntax::TransferSyntax;
-use gantry_dicom::{Tag, Vr};
-use std::io::{Read, Write};
+use gantry_dicom::encoding::words;
+use gantry_dicom::transcode::Form;
+use gantry_dicom::{Tag, Vr, tags};
 use std::ops::Range;
 
-/// Bytes of an inflated data set that are looked through, at most.
-const INFLATED_BYTES_MAX: u64 = 8 << 30;
+/// Most fragments of a value that are looked for without an index of them.
+const FRAGMENTS_MAX: usize = 1 << 16;
+/// Bytes of the tag and the length of an item.
+const ITEM_HEADER_BYTES: u64 = 8;
 
 /// A bulk value, or a range of it.
 #[derive(Debug)]
 pub struct Bulk {
-    /// Its bytes in the stored byte order.
+    /// Its bytes: numbers in little endian, fragments joined without their item tags and without
+    /// the offset table, so that a video is a bare stream.
     pub stream: ByteStream,
-    /// Length of the whole value field in bytes.
+    /// Length of the whole value in bytes.
     pub total_length: u64,
     /// Its VR.
     pub vr: Vr,
-    /// Whether it is a sequence of fragments, item tags included.
-    pub is_encapsulated: bool,
 }
 
 impl Archive {
@@ -42,109 +46,127 @@ impl Archive {
     ) -> Result<Bulk> {
         let facts = self.facts(instance).await?;
         let element = find(&facts.header, path)?;
-        match &element.value {
-            Value::Deferred(deferred) => {
-                self.deferred(instance, element.vr, *deferred, range).await
-            }
+        self.value(instance, &facts, element, range).await
+    }
+
+    /// The value of an element of the header.
+    pub(super) async fn value(
+        &self,
+        instance: &InstanceRef,
+        facts: &Facts,
+        element: &Element,
+        range: Option<Range<u64>>,
+    ) -> Result<Bulk> {
+        let (stream, total_length) = match &element.value {
             Value::Bytes(bytes) => {
                 let total_length = bytes.len() as u64;
                 let range = within(range, total_length)?;
                 let cut = bytes.slice(index(range.start)..index(range.end));
-                let stream = ByteStream::ready(cut);
-                Ok(Bulk {
-                    stream,
-                    total_length,
-                    vr: element.vr,
-                    is_encapsulated: false,
-                })
+                (ByteStream::ready(cut), total_length)
+            }
+            Value::Deferred(deferred) if deferred.is_encapsulated => {
+                let fragments = self.fragments_of(instance, facts, *deferred).await?;
+                let total_length = fragments.iter().map(|range| range.end - range.start).sum();
+                let parts = parts_of(&fragments, &within(range, total_length)?);
+                (self.data_set_ranges(instance, parts).await?, total_length)
+            }
+            Value::Deferred(deferred) => {
+                let range = within(range, deferred.length)?;
+                let word_size = swapped_words(instance.form(), facts, element);
+                let value = deferred.offset..deferred.offset + deferred.length;
+                let stream = if word_size > 1 {
+                    self.swapped_range(instance, value, range, word_size)
+                        .await?
+                } else {
+                    let part = value.start + range.start..value.start + range.end;
+                    self.data_set_ranges(instance, vec![part]).await?
+                };
+                (stream, deferred.length)
             }
             Value::Sequence(_) | Value::Fragments(_) => {
-                Err(Error::new(Kind::NotFound, "the element has no bulk value"))
+                return Err(Error::new(Kind::NotFound, "the element has no bulk value"));
             }
-        }
-    }
-
-    async fn deferred(
-        &self,
-        instance: &InstanceRef,
-        vr: Vr,
-        deferred: Deferred,
-        range: Option<Range<u64>>,
-    ) -> Result<Bulk> {
-        let total_length = deferred.length;
-        let range = within(range, total_length)?;
-        let from = deferred.offset + range.start;
-        let to = deferred.offset + range.end;
-        let stream = if TransferSyntax::of(&instance.transfer_syntax_uid).is_deflated {
-            let bytes = self
-                .read_deflated_ranges(instance, std::iter::once(from..to).collect())
-                .await?;
-            ByteStream::ready(bytes)
-        } else {
-            self.stored_range(instance, from..to)
         };
         Ok(Bulk {
             stream,
             total_length,
-            vr,
-            is_encapsulated: deferred.is_encapsulated,
+            vr: element.vr,
         })
     }
 
-    /// Ranges of an inflated data set: it has to be inflated from its start.
-    pub(crate) async fn read_deflated_ranges(
+    /// Ranges of the data set, one after the other.
+    async fn data_set_ranges(
         &self,
         instance: &InstanceRef,
         ranges: Vec<Range<u64>>,
-    ) -> Result<Bytes> {
-        let blobs = std::sync::Arc::clone(self.blobs());
-        let (location, offset) = (instance.location, instance.data_set_offset);
-        let work = move || -> Result<Bytes> {
-            let mut reader = blobs.reader(&location)?;
-            let unreadable =
-                |error| Error::caused(Kind::Internal, "a stored object cannot be inflated", error);
-            std::io::copy(&mut reader.by_ref().take(offset), &mut std::io::sink())
-                .map_err(unreadable)?;
-            let mut inflated = flate2::read::DeflateDecoder::new(reader).take(INFLATED_BYTES_MAX);
-            let mut at = 0;
-            let mut all = Vec::new();
-            for range in ranges {
-                let skip = range.start.saturating_sub(at);
-                std::io::copy(&mut inflated.by_ref().take(skip), &mut std::io::sink())
-                    .map_err(unreadable)?;
-                let length = range.end.saturating_sub(range.start);
-                let copied = std::io::copy(&mut inflated.by_ref().take(length), &mut all)
-                    .map_err(unreadable)?;
-                if copied != length {
-                    return Err(Error::new(Kind::Internal, "a stored object is cut short"));
-                }
-                at = range.end;
-            }
-            Ok(all.into())
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Error::caused(Kind::Internal, "inflating broke off", error))?
+    ) -> Result<ByteStream> {
+        if instance.form().is_deflated {
+            return Ok(ByteStream::ready(self.read_ranges(instance, ranges).await?));
+        }
+        let offset = instance.data_set_offset;
+        let in_file = ranges
+            .into_iter()
+            .map(|range| offset + range.start..offset + range.end);
+        self.stored_file_ranges(instance, in_file.collect()).await
     }
 
-    /// A range of the data set as stored, as a stream.
-    pub(crate) fn stored_range(&self, instance: &InstanceRef, range: Range<u64>) -> ByteStream {
+    /// Where the fragments of a value lie, without their item tags.
+    async fn fragments_of(
+        &self,
+        instance: &InstanceRef,
+        facts: &Facts,
+        deferred: Deferred,
+    ) -> Result<Vec<Range<u64>>> {
+        let is_pixel_data = facts.pixel_data.is_some_and(|(_, found)| found == deferred);
+        if let (true, Some(bytes)) = (is_pixel_data, &facts.frame_index) {
+            let index = frames::read(bytes)?;
+            let fragments = index.fragments().into_iter().flat_map(|table| table.iter());
+            return Ok(fragments
+                .map(|(start, length)| start..start + u64::from(length))
+                .collect());
+        }
+        let is_big_endian = instance.form().encoding.is_big_endian();
         let blobs = std::sync::Arc::clone(self.blobs());
-        let location = instance.location;
-        let (mut at, end) = (
-            instance.data_set_offset + range.start,
-            instance.data_set_offset + range.end,
-        );
-        ByteStream::produce(Some(end.saturating_sub(at)), move |writer| {
-            while at < end {
-                let next = end.min(at + super::stream::CHUNK_BYTES as u64);
-                writer.send(blobs.read_range(&location, at..next)?)?;
-                at = next;
+        let (location, offset) = (instance.location, instance.data_set_offset);
+        let found = blocking(move || {
+            let mut found = Vec::new();
+            let (mut at, end) = (deferred.offset, deferred.offset + deferred.length);
+            while at + ITEM_HEADER_BYTES <= end && found.len() <= FRAGMENTS_MAX {
+                let from = offset + at;
+                let header = blobs.read_range(&location, from..from + ITEM_HEADER_BYTES)?;
+                let length = header.last_chunk::<4>().copied().unwrap_or_default();
+                let length = match is_big_endian {
+                    true => u32::from_be_bytes(length),
+                    false => u32::from_le_bytes(length),
+                };
+                at += ITEM_HEADER_BYTES;
+                found.push(at..end.min(at + u64::from(length)));
+                at += u64::from(length);
             }
-            writer
-                .flush()
-                .map_err(|error| Error::caused(Kind::Internal, "not sent", error))
+            Ok(found)
         })
+        .await?;
+        if found.len() > FRAGMENTS_MAX {
+            return Err(Error::new(Kind::OutOfResources, "too many fragments"));
+        }
+        // The first item is the offset table.
+        Ok(found.into_iter().skip(1).collect())
+    }
+}
+
+/// The bytes of the words of a stored value that are in another order than they are given out;
+/// 1 when none are.
+fn swapped_words(form: Form, facts: &Facts, element: &Element) -> usize {
+    let is_pixel_data =
+        |(tag, found)| tag == tags::PIXEL_DATA && element.value == Value::Deferred(found);
+    let is_big_endian = match facts.pixel_data.is_some_and(is_pixel_data) {
+        true => form.has_big_endian_pixels,
+        false => form.encoding.is_big_endian(),
+    };
+    if is_big_endian {
+        words(element.tag, element.vr, facts.bits_allocated())
+    } else {
+        1
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Facts {
     pub(crate) pixel_data: Option<(Tag, Deferred)>,
     /// Where the frames of encapsulated pixel data lie, in [`crate::store::frames`]' form.
     pub(crate) frame_index: Option<Bytes>,
+    image: std::result::Result<Arc<ImageDescription>, gantry_codec::Error>,
 }
 
 /// Facts that were asked for lately.
@@ -69,11 +70,17 @@ impl FactsCache {
 
 impl Facts {
     /// The description of the frames.
-    pub(crate) fn image(&self) -> Result<ImageDescription> {
-        Ok(ImageDescription::from_data_set(
-            &self.header,
-            &Limits::default(),
-        )?)
+    ///
+    /// # Errors
+    /// What is wrong with the header.
+    pub(crate) fn image(&self) -> Result<Arc<ImageDescription>> {
+        Ok(self.image.clone()?)
+    }
+
+    /// Bits Allocated (0028,0100); 0 when it is missing.
+    pub(crate) fn bits_allocated(&self) -> u16 {
+        let bits = self.header.integer(tags::BITS_ALLOCATED);
+        bits.and_then(|bits| u16::try_from(bits).ok()).unwrap_or(0)
     }
 
     /// Where the pixel data lies.
@@ -116,6 +123,7 @@ fn read(header: DataSet, frame_index: Option<Bytes>) -> Facts {
         _ => None,
     });
     Facts {
+        image: ImageDescription::from_data_set(&header, &Limits::default()).map(Arc::new),
         header: Arc::new(header),
         pixel_data,
         frame_index,

@@ -4,7 +4,7 @@ use super::presentation::{
     Lut, ModalityLut, Overlay, OverlayBits, Palette, Presentation, VoiFunction, Window,
 };
 use bytes::Bytes;
-use gantry_dicom::data_set::{DataSet, Deferred, Value};
+use gantry_dicom::data_set::{DataSet, Deferred, Element, Value};
 use gantry_dicom::{Tag, Vr, tags};
 
 /// The most overlays (PS3.5 7.6: groups 6000 to 601E).
@@ -19,23 +19,28 @@ impl Presentation {
     pub fn from_data_set(
         data_set: &DataSet,
         frame: u32,
-        fetch: impl FnMut(Deferred) -> Option<Bytes>,
+        mut fetch: impl FnMut(Deferred) -> Option<Bytes>,
     ) -> Self {
         Reader {
             data_set,
             frame,
-            fetch,
+            fetch: |_: &Element, deferred| fetch(deferred),
         }
         .read()
     }
 
-    /// The deferred values that [`Presentation::from_data_set`] will ask for.
-    pub fn bulk_wanted(data_set: &DataSet, frame: u32) -> Vec<Deferred> {
+    /// The elements with deferred values that [`Presentation::from_data_set`] will ask for.
+    pub fn bulk_wanted(data_set: &DataSet, frame: u32) -> Vec<Element> {
         let mut wanted = Vec::new();
-        Self::from_data_set(data_set, frame, |deferred| {
-            wanted.push(deferred);
-            None
-        });
+        let reader = Reader {
+            data_set,
+            frame,
+            fetch: |element: &Element, _| {
+                wanted.push(element.clone());
+                None
+            },
+        };
+        reader.read();
         wanted
     }
 }
@@ -46,7 +51,7 @@ struct Reader<'a, F> {
     fetch: F,
 }
 
-impl<F: FnMut(Deferred) -> Option<Bytes>> Reader<'_, F> {
+impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
     fn read(mut self) -> Presentation {
         let data_set = self.data_set;
         let is_inverse = data_set.ascii(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE");
@@ -72,9 +77,12 @@ impl<F: FnMut(Deferred) -> Option<Bytes>> Reader<'_, F> {
 
     /// The bytes of a value, fetched if need be.
     fn bytes(&mut self, data_set: &DataSet, tag: Tag) -> Option<Bytes> {
-        match &data_set.get(tag)?.value {
+        let element = data_set.get(tag)?;
+        match &element.value {
             Value::Bytes(bytes) => Some(bytes.clone()),
-            Value::Deferred(deferred) if !deferred.is_encapsulated => (self.fetch)(*deferred),
+            Value::Deferred(deferred) if !deferred.is_encapsulated => {
+                (self.fetch)(element, *deferred)
+            }
             _ => None,
         }
     }

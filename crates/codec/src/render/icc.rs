@@ -30,8 +30,6 @@ pub(super) fn convert(
     match wanted {
         IccOutput::No => None,
         IccOutput::Yes => own.map(<[u8]>::to_vec).or_else(|| encoded(IccOutput::Srgb)),
-        // Nothing to convert and nothing to say: sRGB is what everybody assumes.
-        IccOutput::Srgb if own.is_none() => None,
         _ => {
             if let Some(transform) = transform(own, wanted) {
                 let source = pixels.clone();

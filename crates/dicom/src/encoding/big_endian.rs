@@ -5,15 +5,15 @@ use crate::{Tag, Vr, tags};
 use bytes::Bytes;
 
 /// Reverses the bytes of each word. A last word that is cut stays as it is.
-pub(crate) fn swap_in_place(bytes: &mut [u8], word_size: usize) {
+pub fn swap_in_place(bytes: &mut [u8], word_size: usize) {
     if word_size > 1 {
         bytes.chunks_exact_mut(word_size).for_each(<[u8]>::reverse);
     }
 }
 
-/// The words of a value. Pixel Data with cells of more than 16 bits is swapped by cells, though
+/// The bytes of each word that a value is made of; 1 when byte order is nothing to it. Pixel Data with cells of more than 16 bits is swapped by cells, though
 /// its VR is OW.
-pub(crate) fn words(tag: Tag, vr: Vr, bits_allocated: u16) -> usize {
+pub fn words(tag: Tag, vr: Vr, bits_allocated: u16) -> usize {
     match (tag, vr, bits_allocated) {
         (tags::PIXEL_DATA, Vr::OW, 32) => 4,
         (tags::PIXEL_DATA, Vr::OW, 64) => 8,

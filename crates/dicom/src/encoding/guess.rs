@@ -3,11 +3,12 @@
 use super::{ElementHeader, Encoding, looks_explicit};
 use crate::{Tag, dictionary};
 
-/// The longest length that still makes sense in the first element of a data set.
+/// The longest length that still makes sense in the first element of a data set in implicit VR.
 const FIRST_LENGTH_MAX: u32 = 1 << 16;
 
 /// The encoding that a data set is in, told by its first element; nothing when it does not look
-/// like a data set. In practice the first group is 0002 to 0010, and the first value is short.
+/// like a data set. In practice the first group is 0002 to 0010, and the first value is short. Eight
+/// bytes tell as much as more do.
 pub fn guess_encoding(bytes: &[u8]) -> Option<Encoding> {
     let [low, high, ..] = *bytes.first_chunk::<8>()?;
     let is_group = |low: u8, high: u8| high == 0 && (2..=0x10).contains(&low);
@@ -17,9 +18,11 @@ pub fn guess_encoding(bytes: &[u8]) -> Option<Encoding> {
         false if is_group(low, high) => Encoding::ImplicitLittle,
         _ => return None,
     };
+    if encoding.is_explicit() {
+        return Some(encoding);
+    }
     let header = ElementHeader::read(bytes, encoding, false)?;
-    let is_known = encoding.is_explicit() || is_plausible(header.tag);
-    (is_known && header.length < FIRST_LENGTH_MAX).then_some(encoding)
+    (is_plausible(header.tag) && header.length < FIRST_LENGTH_MAX).then_some(encoding)
 }
 
 /// The encoding that a data set is in, if it is plainly not the declared one.

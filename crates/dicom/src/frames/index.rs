@@ -105,6 +105,16 @@ impl FrameIndex {
         Some(Self::Grouped { fragments, first })
     }
 
+    /// The fragments of encapsulated pixel data.
+    pub fn fragments(&self) -> Option<&FragmentTable> {
+        match self {
+            Self::Native { .. } => None,
+            Self::OnePerFragment(fragments)
+            | Self::Grouped { fragments, .. }
+            | Self::Undetermined { fragments, .. } => Some(fragments),
+        }
+    }
+
     /// The number of frames that can be located.
     pub fn count(&self) -> u32 {
         match self {

@@ -266,20 +266,40 @@ fn fragments_are_listed() {
 }
 
 #[test]
-fn cut_fragments_are_errors_and_a_lost_last_delimiter_is_a_warning() {
+fn cut_fragments_are_errors_wherever_they_are_cut() {
     for length in 11..ENCAPSULATED.len() {
-        let scanned = explicit(&ENCAPSULATED[..length]);
-        // After each of the two fragments.
-        if length == 44 || length == 56 {
-            assert!(
-                scanned
-                    .unwrap()
-                    .warnings
-                    .contains(&Warning::PixelDataUnclosed)
-            );
-        } else {
-            assert!(scanned.is_err(), "{length}");
-        }
+        // At 44 and 56 the data end after a fragment.
+        let cut = &ENCAPSULATED[..length];
+        assert!(explicit(cut).is_err(), "{length}");
+        let parsed = parse(
+            Bytes::copy_from_slice(cut),
+            Encoding::ExplicitLittle,
+            &Limits::default(),
+        );
+        assert!(parsed.is_err(), "{length}");
+    }
+}
+
+#[test]
+fn the_real_encoding_is_told_however_the_data_set_is_cut() {
+    // The first element has the long form, of which eight bytes do not tell the length.
+    let data_set = DataSet::from_iter([
+        element(Tag(8, 1), Vr::UT, vec![b'x'; 10]),
+        element(tags::PATIENT_ID, Vr::LO, "ID"),
+    ]);
+    let bytes = write(&data_set, Encoding::ExplicitLittle);
+    let declared = syntax(Encoding::ImplicitLittle);
+    let whole = scan(&bytes, declared, ScanLimits::default()).unwrap();
+    assert_eq!(whole.encoding, Encoding::ExplicitLittle);
+    assert_eq!(
+        Departure::of(&whole).encoding,
+        Some(Encoding::ExplicitLittle)
+    );
+    for cut in 1..bytes.len() {
+        let mut scanner = Scanner::new(declared, ScanLimits::default());
+        scanner.feed(&bytes[..cut]).unwrap();
+        scanner.feed(&bytes[cut..]).unwrap();
+        assert_eq!(scanner.finish().unwrap(), whole, "{cut}");
     }
 }
 

@@ -166,6 +166,7 @@ pub fn new_instance<'a>(sample: &'a Sample, header: &'a Header, at: u64) -> NewI
             length: sample.length,
         },
         data_set_offset: 300,
+        departure: gantry_dicom::scan::Departure::default(),
         digest: sample.digest,
         received_at: sample.at,
         source: Source {

@@ -82,12 +82,4 @@ impl Machine {
             });
         }
     }
-
-    /// Whether the data end between two fragments of the pixel data, or after the last one. Of
-    /// an object that came whole only the delimiter can be missing; who can't be sure that it did
-    /// must count the frames.
-    pub(super) fn is_only_last_delimiter_missing(&self) -> bool {
-        let fragments = self.fragments.as_ref();
-        self.parents.is_empty() && fragments.is_some_and(|it| it.count > 1)
-    }
 }
