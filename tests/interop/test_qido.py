@@ -319,6 +319,18 @@ def test_ohif_list_query(client):
     assert len(answer.json()) == 1
 
 
+def test_ohif_lists_studies_without_a_modality(people):
+    """OHIF 3.13 reads `ModalitiesInStudy.Value.length`: an attribute without values stops its list."""
+    one = make.instance(PatientID="NOMODALITY")
+    del one.Modality
+    assert people.store(one) == [0]
+    with people.client(headers={"Accept": JSON}) as client:
+        for more in ("", "&includefield=00080061,00080060"):
+            [item] = client.get(f"/studies?PatientID=NOMODALITY{more}").json()
+            assert item.get("00080061", {"Value": []}).get("Value") is not None
+            assert item["00201208"]["Value"] == [1]
+
+
 # ---- CORS -------------------------------------------------------------------------------------
 
 

@@ -83,6 +83,17 @@ impl Asked {
         Ok(acceptable)
     }
 
+    /// What the client likes best of `offers`.
+    ///
+    /// # Errors
+    /// As [`Self::acceptable`].
+    pub fn best(&self, offers: &[Offer]) -> Result<Offer, Problem> {
+        let acceptable = self.acceptable(offers)?;
+        let best = acceptable.first().and_then(|one| offers.get(one.offer));
+        best.copied()
+            .ok_or_else(|| Problem::not_acceptable(&describe(offers)))
+    }
+
     /// Address of DICOMweb as the client sees it.
     pub fn dicom_web_url(&self) -> String {
         format!("{}{DICOM_WEB}", self.server_url)

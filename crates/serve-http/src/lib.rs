@@ -19,6 +19,7 @@ mod context;
 mod cors;
 mod dicomweb;
 mod frame_choice;
+mod markup;
 pub mod media_type;
 mod model;
 pub mod multipart;
@@ -40,6 +41,7 @@ mod sr_html;
 mod start_page;
 mod store_response;
 mod transfer_syntax_choice;
+pub mod wado_uri_parameters;
 mod zip_stream;
 
 pub use config::HttpConfig;

@@ -167,7 +167,8 @@ fn quality(text: &str) -> Result<u8, Problem> {
     }
 }
 
-fn annotation(text: &str) -> Result<Annotation, Problem> {
+/// Reads the words of an annotation parameter (PS3.18 8.3.5.1.1, 9.1.2.3.1).
+pub fn annotation(text: &str) -> Result<Annotation, Problem> {
     let mut annotation = Annotation::default();
     for word in text
         .split(',')

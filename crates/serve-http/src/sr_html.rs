@@ -1,5 +1,6 @@
 //! Structured reports as HTML (PS3.18 8.7.4, PS3.3 C.17.3): the content tree as it is, for reading.
 
+use crate::markup::escape;
 use gantry_dicom::character_set::CharacterSet;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::{Tag, tags};
@@ -162,13 +163,6 @@ fn concept(item: &DataSet, sequence: Tag, set: CharacterSet) -> String {
     code.string_in(tags::CODE_MEANING, set)
         .or_else(|| code.string_in(tags::CODE_VALUE, set))
         .unwrap_or_default()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::accept::Offer;
 use crate::context::{Asked, DICOM_WEB};
+use crate::markup::escape;
 use crate::problem::Problem;
 use crate::reply;
 use crate::routes::Operation;
@@ -29,11 +30,7 @@ pub async fn retrieve(
     Extension(table): Extension<Table>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let acceptable = asked.acceptable(OFFERS)?;
-    let offer = acceptable
-        .first()
-        .and_then(|entry| OFFERS.get(entry.offer))
-        .unwrap_or(&OFFERS[0]);
+    let offer = asked.best(OFFERS)?;
     let operations = table
         .0
         .iter()
@@ -161,13 +158,6 @@ fn as_json(base: &str, operations: &[&Operation]) -> Value {
         })
         .collect();
     json!({ "application": { "resources": { "base": base, "resource": resources } } })
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use crate::frame_choice::{self, FrameChoice};
 use crate::multipart::writer::Writer;
 use crate::problem::{Problem, Purpose};
 use crate::reply::{self, Freshness};
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gantry_archive::retrieve::{Frame, FrameTarget, InstanceRef};
 use gantry_archive::{Archive, Error};
 use gantry_dicom::transfer_syntax::{self, Family};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Frames that are decoded ahead of the one being sent.
@@ -24,14 +24,11 @@ const FRAMES_AHEAD: usize = 4;
 pub async fn retrieve(
     State(context): State<Context>,
     resource: Resource,
-    Path(path): Path<HashMap<String, String>>,
+    frames: FrameList,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let list = path.get("frames").map(String::as_str).unwrap_or_default();
-    let numbers = frame_choice::parse_frame_list(list, context.config.frames_max)
-        .ok_or_else(|| Problem::bad_request("frame list is malformed or too long"))?;
-    let instance = single(resource.instances(&context, &asked.principal).await?)?;
-    check_numbers(&instance, &numbers)?;
+    let instance = frames.instance(&context, &resource, &asked).await?;
+    let numbers = frames.numbers;
     let choice = choose(&context, &asked, &instance, numbers.len())?;
     respond(&context, &asked, instance, numbers, &choice).await
 }
@@ -47,13 +44,47 @@ pub fn single(instances: Vec<InstanceRef>) -> Result<InstanceRef, Problem> {
         .ok_or_else(|| Problem::not_found("there is no such instance"))
 }
 
-fn check_numbers(instance: &InstanceRef, numbers: &[u32]) -> Result<(), Problem> {
-    let count = instance.number_of_frames;
-    match numbers.iter().find(|&&number| number > count) {
-        None => Ok(()),
-        Some(number) => Err(Problem::not_found(format!(
-            "there is no frame {number}, the instance has {count}"
-        ))),
+/// The frames that a path names (PS3.18 10.4.1.1.4).
+#[derive(Debug)]
+pub struct FrameList {
+    /// Their numbers from 1, at least one, in the order of the path.
+    pub numbers: Vec<u32>,
+}
+
+impl FrameList {
+    /// The instance that has these frames.
+    ///
+    /// # Errors
+    /// 404 when there is no such instance or it has not all of them.
+    pub async fn instance(
+        &self,
+        context: &Context,
+        resource: &Resource,
+        asked: &Asked,
+    ) -> Result<InstanceRef, Problem> {
+        let instance = single(resource.instances(context, &asked.principal).await?)?;
+        let count = instance.number_of_frames;
+        match self.numbers.iter().find(|&&number| number > count) {
+            None => Ok(instance),
+            Some(number) => Err(Problem::not_found(format!(
+                "there is no frame {number}, the instance has {count}"
+            ))),
+        }
+    }
+}
+
+impl FromRequestParts<Context> for FrameList {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
+        let path = RawPathParams::from_request_parts(parts, context)
+            .await
+            .map_err(|_| Problem::bad_request("path is not UTF-8"))?;
+        let list = path.iter().find(|(name, _)| *name == "frames");
+        let list = list.map(|(_, list)| list).unwrap_or_default();
+        frame_choice::parse_frame_list(list, context.config.frames_max)
+            .map(|numbers| Self { numbers })
+            .ok_or_else(|| Problem::bad_request("frame list is malformed or too long"))
     }
 }
 

@@ -42,11 +42,7 @@ pub async fn retrieve(
     resource: Resource,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let acceptable = asked.acceptable(model::OFFERS)?;
-    let offer = acceptable
-        .first()
-        .and_then(|entry| model::OFFERS.get(entry.offer));
-    let offer = offer.copied().unwrap_or(model::JSON);
+    let offer = asked.best(model::OFFERS)?;
     let coding = Coding::negotiate(&asked.headers);
     let instances = resource.instances(&context, &asked.principal).await?;
     let tag = entity_tag(&instances, &asked, offer, coding);

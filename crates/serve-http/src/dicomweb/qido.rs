@@ -92,10 +92,7 @@ async fn search(
     level: Level,
     within: Within,
 ) -> Result<Response, Problem> {
-    let acceptable = asked.acceptable(model::OFFERS)?;
-    let offer = acceptable
-        .first()
-        .and_then(|entry| model::OFFERS.get(entry.offer));
+    let offer = asked.best(model::OFFERS)?;
     let parameters = SearchParameters::parse(&asked.query)?;
     let limit_max = context.config.search_limit_max.max(1);
     let attributes = Attributes::new(level, &parameters, within.study.is_some());
@@ -108,7 +105,7 @@ async fn search(
     )?;
     let is_capped = parameters.limit.is_none_or(|limit| limit > limit_max);
     let matches = find(&context.archive, &asked.principal, &query).await?;
-    let list = ListWriter::new(offer.copied().unwrap_or(model::JSON), b"search");
+    let list = ListWriter::new(offer, b"search");
     let mut writer = Writing {
         matches,
         list,

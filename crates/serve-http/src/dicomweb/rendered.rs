@@ -5,15 +5,14 @@ use crate::accept::{Acceptable, Offer, Packaging, describe};
 use crate::conditional::EntityTag;
 use crate::context::{Asked, Context, Resource, instance_url};
 use crate::dicomweb::bulk_data::{self, ValueAt};
-use crate::dicomweb::frames;
-use crate::frame_choice::parse_frame_list;
+use crate::dicomweb::frames::{self, FrameList};
 use crate::multipart::writer::Writer;
 use crate::picture::{self, Form};
 use crate::problem::{Problem, Purpose};
 use crate::rendering_parameters::RenderingParameters;
 use crate::reply::{self, Freshness};
 use crate::sr_html;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -22,7 +21,6 @@ use gantry_archive::{Archive, Error};
 use gantry_codec::render::Format;
 use gantry_core::level::Level;
 use gantry_dicom::tags;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Pictures, the default first.
@@ -50,18 +48,11 @@ const PICTURES_AHEAD: usize = 4;
 pub async fn frames(
     State(context): State<Context>,
     resource: Resource,
-    Path(path): Path<HashMap<String, String>>,
+    frames: FrameList,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let list = path.get("frames").map(String::as_str).unwrap_or_default();
-    let numbers = parse_frame_list(list, context.config.frames_max)
-        .ok_or_else(|| Problem::bad_request("frame list is malformed or too long"))?;
-    let instance = frames::single(resource.instances(&context, &asked.principal).await?)?;
-    let count = instance.number_of_frames;
-    if let Some(number) = numbers.iter().find(|&&number| number > count) {
-        let text = format!("there is no frame {number}, the instance has {count}");
-        return Err(Problem::not_found(text));
-    }
+    let instance = frames.instance(&context, &resource, &asked).await?;
+    let numbers = frames.numbers;
     let rendering = Rendering::parse(&context, &asked)?;
     let acceptable = asked.acceptable(PICTURES)?;
     match (numbers.as_slice(), best(&acceptable, PICTURES)) {

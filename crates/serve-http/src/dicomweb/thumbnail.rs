@@ -3,17 +3,16 @@
 use crate::accept::Offer;
 use crate::conditional::EntityTag;
 use crate::context::{Asked, Context, Resource};
-use crate::dicomweb::frames::single;
+use crate::dicomweb::frames::FrameList;
 use crate::picture::{self, Form};
 use crate::problem::Problem;
 use crate::rendering_parameters::RenderingParameters;
 use crate::reply::{self, Freshness};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use gantry_archive::retrieve::{InstanceRef, PictureRequest};
 use gantry_codec::render::{Format, IccOutput, Viewport};
-use std::collections::HashMap;
 
 /// Pictures, the default first.
 const OFFERS: &[Offer] = &[
@@ -40,17 +39,13 @@ pub async fn retrieve(
 pub async fn of_frame(
     State(context): State<Context>,
     resource: Resource,
-    Path(path): Path<HashMap<String, String>>,
+    frames: FrameList,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let list = path.get("frames").map(String::as_str).unwrap_or_default();
-    let number = crate::frame_choice::parse_frame_list(list, 1)
-        .and_then(|numbers| numbers.first().copied())
-        .ok_or_else(|| Problem::bad_request("a thumbnail is of one frame"))?;
-    let instance = single(resource.instances(&context, &asked.principal).await?)?;
-    if number > instance.number_of_frames {
-        return Err(Problem::not_found(format!("there is no frame {number}")));
-    }
+    let [number] = frames.numbers[..] else {
+        return Err(Problem::bad_request("a thumbnail is of one frame"));
+    };
+    let instance = frames.instance(&context, &resource, &asked).await?;
     respond(&context, &asked, &instance, Some(number)).await
 }
 
@@ -77,11 +72,7 @@ async fn respond(
     instance: &InstanceRef,
     number: Option<u32>,
 ) -> Result<Response, Problem> {
-    let acceptable = asked.acceptable(OFFERS)?;
-    let offer = acceptable
-        .first()
-        .and_then(|entry| OFFERS.get(entry.offer))
-        .unwrap_or(&OFFERS[0]);
+    let offer = asked.best(OFFERS)?;
     let format = picture::format(offer.media_type).unwrap_or(Format::Jpeg);
     let (width, height) = RenderingParameters::parse_thumbnail(&asked.query, PIXELS_MAX)?;
     let form = format!("{} {width} {height} {number:?}", offer.media_type);

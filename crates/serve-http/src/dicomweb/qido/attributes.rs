@@ -3,7 +3,7 @@
 use crate::qido_parameters::SearchParameters;
 use gantry_archive::query::{Wanted, level_of};
 use gantry_core::level::Level;
-use gantry_dicom::data_set::DataSet;
+use gantry_dicom::data_set::{DataSet, Element};
 use gantry_dicom::{Tag, dictionary, tags};
 
 const PATIENT: &[Tag] = &[
@@ -124,6 +124,12 @@ impl Attributes {
                 answer.put_empty(*tag, dictionary::implicit_vr(*tag, false));
             }
         }
+        // A study none of whose series says its modality. OHIF 3 counts the values of what is
+        // there without a look whether it has any, and shows no study at all.
+        let modalities = answer.get(tags::MODALITIES_IN_STUDY);
+        if modalities.is_some_and(Element::is_empty) {
+            answer.remove(tags::MODALITIES_IN_STUDY);
+        }
     }
 }
 
@@ -218,6 +224,17 @@ mod tests {
         assert!(answer.get(tags::NUMBER_OF_FRAMES).is_some());
         assert!(answer.get(tags::INSTANCE_NUMBER).is_some());
         assert!(answer.get(tags::ROWS).is_none());
+    }
+
+    #[test]
+    fn modalities_are_there_with_a_value_or_not_at_all() {
+        let mut answer = DataSet::new();
+        let attributes = attributes("includefield=ModalitiesInStudy", Level::Study, false);
+        attributes.complete(&mut answer);
+        assert!(answer.get(tags::MODALITIES_IN_STUDY).is_none());
+        answer.put_text(tags::MODALITIES_IN_STUDY, gantry_dicom::Vr::CS, "CT");
+        attributes.complete(&mut answer);
+        assert!(answer.get(tags::MODALITIES_IN_STUDY).is_some());
     }
 
     #[test]
