@@ -71,6 +71,9 @@ pub fn run(send: Send) -> anyhow::Result<ExitCode> {
     if let Some(missing) = send.paths.iter().find(|path| !path.exists()) {
         return Err(usage(format!("{} does not exist", missing.display())));
     }
+    if send.wait.listen.is_some() && !send.commit {
+        return Err(usage("--listen goes with --commit"));
+    }
     let search = Search {
         paths: send.paths,
         without: None,
