@@ -94,9 +94,6 @@ def eventually(check, seconds: float = 20, every: float = 0.05):
 # What the server is known to do otherwise than the tests ask. Each is a defect, or a question that
 # is open; a test that begins to pass is reported as such and leaves the list.
 KNOWN_SHORTCOMINGS = {
-    "test_wado.py::test_quality_annotation_and_profile_are_taken": "no sRGB profile is embedded where the image has none",
-    "test_hostile.py::test_by_stow[structure]": "a damaged object that was taken breaks off when it is re-encoded",
-    "test_hostile.py::test_by_c_store[polyglot]": "one object is refused over C-STORE that STOW takes",
 }
 
 
