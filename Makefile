@@ -72,7 +72,7 @@ torture: $(VENV)/installed ## kill -9 under load, ROUNDS=200 times
 	GANTRY_TORTURE_ROUNDS=$(ROUNDS) $(VENV)/bin/python -m pytest tests/interop/test_durability.py -v --timeout 14400 $(PYTEST)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS=120
-	@tests/prerequisites.sh fuzz
+	@tests/prerequisites.sh build fuzz
 	@for target in $$($(CARGO) +nightly fuzz list); do \
 	  echo "== $$target"; \
 	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048; \
