@@ -55,6 +55,10 @@ impl Bench {
     async fn store(&self, data_set: &DataSet, actual: Encoding, declared: &str) -> InstanceRef {
         let bytes = encoding::write(data_set, actual);
         self.try_store(&bytes, declared).await.unwrap();
+        self.find().await
+    }
+
+    async fn find(&self) -> InstanceRef {
         let selection = Selection {
             instances: vec![UID.into()],
             ..Selection::default()
@@ -237,6 +241,24 @@ async fn pixels_in_another_form_than_declared_stay_as_they_are() {
     let instance = bench.store(&native(), Encoding::ExplicitLittle, jpeg).await;
     assert!(!bench.archive.can_provide(&instance, IMPLICIT));
     assert!(bench.archive.can_provide(&instance, jpeg));
+    let target = FrameTarget::Native;
+    let frame = bench.archive.frame(&instance, 1, target).await.unwrap();
+    assert_eq!(frame.bytes[..], ramp(3200));
+}
+
+#[tokio::test]
+async fn a_zlib_stream_is_inflated_as_a_deflated_one() {
+    use std::io::Write;
+    let deflated = "1.2.840.10008.1.2.1.99";
+    let bench = Bench::new().await;
+    let bytes = encoding::write(&native(), Encoding::ExplicitLittle);
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(&bytes).unwrap();
+    let stored = bench.try_store(&zlib.finish().unwrap(), deflated).await;
+    stored.unwrap();
+    let instance = bench.find().await;
+    let (overlay, _) = bench.bulk(&instance, "60003000", Some(10..20)).await;
+    assert_eq!(overlay, ramp(2000)[10..20]);
     let target = FrameTarget::Native;
     let frame = bench.archive.frame(&instance, 1, target).await.unwrap();
     assert_eq!(frame.bytes[..], ramp(3200));

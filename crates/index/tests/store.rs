@@ -910,6 +910,44 @@ fn frame_indexes_are_kept_beside() {
 }
 
 #[test]
+fn what_departs_from_the_transfer_syntax_is_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(root.path());
+    let departure = gantry_dicom::scan::Departure {
+        encoding: Some(gantry_dicom::encoding::Encoding::ExplicitBig),
+        has_other_pixel_form: true,
+    };
+    let (odd, plain) = (sample(1, 1, 1), sample(1, 1, 2));
+    let header = Header::from_data_set(&odd.attributes);
+    let new = gantry_index::NewInstance {
+        departure,
+        ..new_instance(&odd, &header, 0)
+    };
+    bench.apply(&[Change::Store(new)]);
+    bench.stored(&plain);
+    let located = |uid: &str| bench.index.locate(uid, None, None).unwrap().unwrap();
+    assert_eq!(located(&odd.uid).departure, departure);
+    assert!(located(&plain.uid).departure.is_none());
+}
+
+#[test]
+fn an_index_of_the_first_version_is_brought_up_to_date() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(root.path());
+    let kept = sample(1, 1, 1);
+    bench.stored(&kept);
+    drop(bench);
+    let connection = Connection::open(Index::path(root.path())).unwrap();
+    connection
+        .execute_batch("ALTER TABLE instance DROP COLUMN departure; PRAGMA user_version = 1")
+        .unwrap();
+    drop(connection);
+    let bench = Bench::open(root.path());
+    let row = bench.index.locate(&kept.uid, None, None).unwrap().unwrap();
+    assert!(row.departure.is_none());
+}
+
+#[test]
 fn a_newer_schema_is_refused() {
     let root = tempfile::tempdir().unwrap();
     drop(Bench::open(root.path()));

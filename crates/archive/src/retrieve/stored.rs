@@ -8,6 +8,7 @@ use crate::store::body::blocking;
 use bytes::{Bytes, BytesMut};
 use gantry_core::failure::Kind;
 use gantry_dicom::encoding::swap_in_place;
+use gantry_dicom::transcode;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -68,7 +69,8 @@ impl Archive {
                 |error| Error::caused(Kind::Internal, "a stored object cannot be inflated", error);
             std::io::copy(&mut reader.by_ref().take(offset), &mut std::io::sink())
                 .map_err(unreadable)?;
-            let mut inflated = flate2::read::DeflateDecoder::new(reader).take(INFLATED_BYTES_MAX);
+            let inflated = transcode::inflated(reader).map_err(unreadable)?;
+            let mut inflated = inflated.take(INFLATED_BYTES_MAX);
             let mut at = 0;
             let mut all = Vec::new();
             for range in ranges {

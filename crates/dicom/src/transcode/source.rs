@@ -20,22 +20,45 @@ enum Reader<R: Read> {
     Zlib(ZlibDecoder<Chain<Cursor<Vec<u8>>, R>>),
 }
 
+/// Reads a deflated data set inflated: a bare deflate stream, or the zlib stream that some send
+/// instead.
+///
+/// # Errors
+/// When its first bytes cannot be read.
+pub fn inflated(reader: impl Read) -> io::Result<impl Read> {
+    Reader::inflating(reader)
+}
+
+impl<R: Read> Reader<R> {
+    fn inflating(mut reader: R) -> io::Result<Self> {
+        let mut first = Vec::new();
+        (&mut reader).take(2).read_to_end(&mut first)?;
+        let is_zlib = crate::scan::is_zlib(&first);
+        let whole = Cursor::new(first).chain(reader);
+        Ok(match is_zlib {
+            true => Self::Zlib(ZlibDecoder::new(whole)),
+            false => Self::Deflate(DeflateDecoder::new(whole)),
+        })
+    }
+}
+
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(reader) => reader.read(buffer),
+            Self::Deflate(reader) => reader.read(buffer),
+            Self::Zlib(reader) => reader.read(buffer),
+        }
+    }
+}
+
 impl<R: Read> Source<R> {
-    pub(super) fn new(mut reader: R, is_deflated: bool) -> io::Result<Self> {
-        let reader = if is_deflated {
-            let mut first = Vec::new();
-            (&mut reader).take(2).read_to_end(&mut first)?;
-            let is_zlib = crate::scan::is_zlib(&first);
-            let whole = Cursor::new(first).chain(reader);
-            match is_zlib {
-                true => Reader::Zlib(ZlibDecoder::new(whole)),
-                false => Reader::Deflate(DeflateDecoder::new(whole)),
-            }
-        } else {
-            Reader::Plain(reader)
-        };
+    pub(super) fn new(reader: R, is_deflated: bool) -> io::Result<Self> {
         Ok(Self {
-            reader,
+            reader: match is_deflated {
+                true => Reader::inflating(reader)?,
+                false => Reader::Plain(reader),
+            },
             buffer: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -82,12 +105,7 @@ impl<R: Read> Source<R> {
         self.start = 0;
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
         let count = loop {
-            let result = match &mut self.reader {
-                Reader::Plain(reader) => reader.read(free),
-                Reader::Deflate(reader) => reader.read(free),
-                Reader::Zlib(reader) => reader.read(free),
-            };
-            match result {
+            match self.reader.read(free) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }

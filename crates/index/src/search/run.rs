@@ -620,7 +620,8 @@ impl<'a> Run<'a> {
         if self.query.limit.is_some_and(|limit| self.given >= limit) {
             return Ok(ControlFlow::Break(SearchEnd::Limit));
         }
-        if answer::has_wide_text(&found.attributes) {
+        let is_asked = self.wanted.has(tags::SPECIFIC_CHARACTER_SET);
+        if is_asked || answer::has_wide_text(&found.attributes) {
             found
                 .attributes
                 .put_text(tags::SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 192");
