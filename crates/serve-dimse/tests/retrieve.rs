@@ -479,3 +479,31 @@ async fn several_sub_operations_are_open_at_a_destination_that_takes_several() {
         client.release().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn more_sop_classes_than_an_association_has_contexts_for_take_several() {
+    let private = |number: u32| -> &'static str { format!("1.2.840.113619.4.{number}").leak() };
+    let instances: Vec<Instance> = (1..=150)
+        .map(|number| Instance {
+            sop_class: private(number),
+            ..ct(1, 1, number)
+        })
+        .collect();
+    let server = Server::start().await;
+    for some in instances.chunks(100) {
+        fill(&server, some).await;
+    }
+    let destination = Server::start().await;
+    server
+        .archive
+        .peers()
+        .replace(vec![peer("DEST", destination.address.port())]);
+    let client = server.client(&[STUDY_MOVE]).await;
+    let last = move_to(&client, "DEST", &study(1)).await;
+    assert_eq!(last.response.status, Status::SUCCESS);
+    assert_eq!(last.response.sub_operations.unwrap().completed, 150);
+    client.release().await.unwrap();
+    let principal = Principal::system();
+    let statistics = destination.archive.statistics(&principal).await.unwrap();
+    assert_eq!(statistics.instances, 150);
+}

@@ -236,14 +236,12 @@ mod tests {
                 text.split('.').nth(1).unwrap().parse().unwrap()
             });
             let skipped = i64::try_from(query.offset).unwrap();
-            let mut given = 0;
             let mut end = SearchEnd::Complete;
-            for number in behind + 1 + skipped..=self.total {
+            for (given, number) in (0..).zip(behind + 1 + skipped..=self.total) {
                 if query.limit.is_some_and(|limit| given >= limit) {
                     end = SearchEnd::Limit;
                     break;
                 }
-                given += 1;
                 let cursor = Cursor::parse(&format!("0.{number}.0.0")).unwrap();
                 if visit(study(number), cursor).is_break() {
                     end = SearchEnd::Stopped;
