@@ -168,3 +168,38 @@ def test_both_themes_are_readable(archive, page):
         page.open(archive.http)
         page.wait("document.querySelector('.studies') !== null")
         assert page.evaluate(contrast) >= 4.5, theme
+
+
+def test_what_is_no_image_is_shown_by_a_sign(archive, page):
+    """No picture is asked for that cannot be there."""
+    import make
+
+    report = make.instance(sop_class="1.2.840.10008.5.1.4.1.1.88.11", PatientID="NO-IMAGE", Modality="SR", StudyDate="20261122")
+    for keyword in ("PixelData", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(report, keyword)
+    assert archive.store(report) == [0]
+    open_series(page, archive, "NO-IMAGE")
+    page.wait("(image => image.complete && image.naturalWidth > 16)(document.querySelector('.viewer img'))")
+    assert not page.problems, page.problems
+    assert not [answer for answer in page.answers if answer[0] >= 400]
+
+
+def test_nothing_is_wider_than_the_window(archive, page, tmp_path):
+    from gantry import Archive
+
+    empty = Archive(tmp_path / "empty").start()
+    try:
+        for width in (400, 1280):
+            page.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+            page.open(empty.http)
+            page.wait("document.querySelector('.empty') !== null")
+            wide = "[...document.querySelectorAll('%s')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className || e.tagName)"
+            assert page.evaluate(wide % "html, main, .empty, .empty pre") == [], width
+            assert "gantry demo" in page.evaluate("document.querySelector('.empty').innerText")
+            page.open("about:blank")
+            page.open(archive.http)
+            page.wait("document.querySelector('.studies') !== null")
+            assert page.evaluate(wide % "html, main, .results") == [], width
+        assert page.evaluate("document.querySelector('.bar').offsetHeight") < 80, "what is on top is one row"
+    finally:
+        empty.close()

@@ -156,7 +156,8 @@ export async function instances(study, series) {
   const list = found.map((one) => ({
     uid: text(one, '00080018'),
     number: text(one, '00200013'),
-    frames: Number(text(one, '00280008') || '1'),
+    // Only images have rows.
+    frames: text(one, '00280010') ? Number(text(one, '00280008') || '1') : 0,
     sopClass: text(one, '00080016'),
   }));
   return list.sort((a, b) => Number(a.number) - Number(b.number));
@@ -190,15 +191,18 @@ export function seriesThumbnail(study, series) {
 }
 
 /**
- * A picture that is always there, also of what is no image.
+ * The picture of a frame; of an instance that has none, a sign for what it is.
  *
  * @param {string} study
  * @param {string} series
- * @param {string} instance
+ * @param {Instance} instance
  * @param {number} frame
  */
 export function picture(study, series, instance, frame) {
-  const path = `${seriesPath(study, series)}/instances/${instance}/frames/${frame}`;
+  if (instance.frames === 0) {
+    return instanceThumbnail(study, series, instance.uid);
+  }
+  const path = `${seriesPath(study, series)}/instances/${instance.uid}/frames/${frame}`;
   return `${path}/thumbnail?viewport=768,768&accept=image/jpeg`;
 }
 

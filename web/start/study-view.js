@@ -182,7 +182,7 @@ class SeriesViewer {
     }
     const { instance, frame } = picture;
     this.slider.value = String(index);
-    this.image.src = server.picture(this.studyUid, this.seriesUid, instance.uid, frame);
+    this.image.src = server.picture(this.studyUid, this.seriesUid, instance, frame);
     const frames = instance.frames > 1 ? `, frame ${frame} of ${instance.frames}` : '';
     const position = `${index + 1} of ${this.pictures.length}`;
     this.image.alt = `Image ${position}`;
