@@ -194,11 +194,12 @@ def is_stored(archive, sop_instance_uid: str) -> bool:
     return bool(archive.instances(SOPInstanceUID=sop_instance_uid))
 
 
-def test_class_of_the_command_must_be_that_of_the_data_set(shared):
+def test_another_class_than_the_command_says_is_a_warning(shared):
+    """PS3.4 table B.2-1: B007H. What is kept is what the data set says."""
     data_set = make.instance()
-    status = store_raw(shared, data_set, command_class=make.MR)
-    assert 0xA900 <= status <= 0xA9FF, f"{status:04X}"
-    assert not is_stored(shared, data_set.SOPInstanceUID)
+    assert store_raw(shared, data_set, command_class=make.MR) == 0xB007
+    [item] = shared.instances(SOPInstanceUID=data_set.SOPInstanceUID)
+    assert item.SOPClassUID == data_set.SOPClassUID
 
 
 def test_instance_of_the_command_must_be_that_of_the_data_set(shared):
@@ -263,7 +264,7 @@ def test_a_failure_says_why(shared):
 
     request = C_STORE()
     request.MessageID, request.Priority = 9, 0
-    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = make.MR, file.sop_instance_uid
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = make.MR, make.uid()
     request.DataSet = BytesIO(file.data_set)
     association._reactor_checkpoint.clear()
     association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
