@@ -124,7 +124,9 @@ async fn what_cannot_be_stored_is_refused_with_its_status() {
     }
     assert_eq!(instances(&server).await, 0);
     // Of another SOP class than the command says: kept as what it is, with a warning.
-    let other_class = client.store(mr_context, request(MR, &own), Some(good)).await;
+    let other_class = client
+        .store(mr_context, request(MR, &own), Some(good))
+        .await;
     let status = other_class.unwrap().status;
     assert_eq!(status, Status::DATA_SET_MISMATCH_WARNING);
     assert_eq!(instances(&server).await, 1);
