@@ -187,6 +187,10 @@ def test_what_is_no_image_is_shown_by_a_sign(archive, page):
 def test_nothing_is_wider_than_the_window(archive, page, tmp_path):
     from gantry import Archive
 
+    import make
+
+    # Every column has something long.
+    archive.store(make.instance(PatientName="Longfamilyname^Longgivenname", PatientID="WIDE-1234567890", AccessionNumber="8000000000330109", StudyDescription="A description of several words", StudyDate="20261122"))
     empty = Archive(tmp_path / "empty").start()
     try:
         for width in (400, 1280):
@@ -199,7 +203,7 @@ def test_nothing_is_wider_than_the_window(archive, page, tmp_path):
             page.open("about:blank")
             page.open(archive.http)
             page.wait("document.querySelector('.studies') !== null")
-            assert page.evaluate(wide % "html, main, .results") == [], width
+            assert page.evaluate(wide % "html, main, .results .scroll") == [], width
         assert page.evaluate("document.querySelector('.bar').offsetHeight") < 80, "what is on top is one row"
     finally:
         empty.close()

@@ -201,7 +201,7 @@ function empty(status) {
       ...fact('Port', status?.dicom ? String(status.dicom.port) : 'see the server’s first lines'),
     ),
     el('p', {}, 'or drop DICOM files and folders on this page, or run '),
-    el('pre', {}, el('code', {}, 'gantry import PATH  # files, folders, media\ngantry demo         # made-up studies')),
+    el('pre', {}, el('code', {}, 'gantry import PATH  # what is on disk\ngantry demo         # made-up studies')),
     el(
       'p',
       {},
