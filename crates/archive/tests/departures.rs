@@ -224,7 +224,21 @@ async fn fragments_of_other_elements_are_joined_too() {
 }
 
 #[tokio::test]
-async fn fragments_without_their_last_delimiter_are_refused() {
+async fn a_forgotten_last_delimiter_is_added_on_the_way_out() {
+    let jpeg = "1.2.840.10008.1.2.4.50";
+    let bench = Bench::new().await;
+    let mut set = encapsulated(&[b"one ", b"more"]);
+    set.put_text(tags::NUMBER_OF_FRAMES, Vr::IS, "2");
+    let whole = encoding::write(&set, Encoding::ExplicitLittle);
+    let cut = &whole[..whole.len() - 8];
+    bench.try_store(cut, jpeg).await.unwrap();
+    let stream = bench.archive.data_set(&bench.find().await, jpeg).await;
+    let bytes = stream.unwrap().collect(1 << 24).await.unwrap();
+    assert_eq!(bytes[..], whole);
+}
+
+#[tokio::test]
+async fn what_may_have_been_cut_after_a_fragment_is_refused() {
     let bench = Bench::new().await;
     let set = encapsulated(&[b"one ", b"more"]);
     let bytes = encoding::write(&set, Encoding::ExplicitLittle);

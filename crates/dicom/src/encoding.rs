@@ -11,7 +11,8 @@
 //! - values of odd length, and delimiters with a length other than zero, are taken as they are;
 //! - a value in implicit VR that should be a sequence by the dictionary, but does not start as one,
 //!   reads as UN;
-//! - zeros after the last element are ignored.
+//! - zeros after the last element are ignored;
+//! - the delimiter after the last fragment may be missing at the very end.
 //!
 //! Lengths that leave their sequence, their item or the data set are errors, as are delimiters
 //! where none belongs and undefined lengths of what is no sequence.

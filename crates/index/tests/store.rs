@@ -916,6 +916,7 @@ fn what_departs_from_the_transfer_syntax_is_kept() {
     let departure = gantry_dicom::scan::Departure {
         encoding: Some(gantry_dicom::encoding::Encoding::ExplicitBig),
         has_other_pixel_form: true,
+        is_unclosed: true,
     };
     let (odd, plain) = (sample(1, 1, 1), sample(1, 1, 2));
     let header = Header::from_data_set(&odd.attributes);

@@ -8,7 +8,8 @@ use gantry_codec::{ImageDescription, Limits};
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::{DataSet, Deferred, Value};
 use gantry_dicom::{Tag, tags};
-use gantry_index::InstanceId;
+use gantry_dicom::encoding::DecodeError;
+use gantry_index::{Index, InstanceId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,6 +52,31 @@ impl FactsCache {
             *used = now;
             Arc::clone(facts)
         })
+    }
+
+    /// Reads facts unless they are kept; a header that cannot be parsed is told to who asks for it.
+    pub(crate) fn read_ahead(&self, index: &Index, id: InstanceId) -> gantry_index::error::Result<()> {
+        if self.find(id).is_none() {
+            // What is wrong with the header is told when it is asked for.
+            let _ = self.read(index, id)?;
+        }
+        Ok(())
+    }
+
+    /// Reads facts, and keeps them unless they are long.
+    fn read(
+        &self,
+        index: &Index,
+        id: InstanceId,
+    ) -> gantry_index::error::Result<std::result::Result<Arc<Facts>, DecodeError>> {
+        let (header, frame_index) = (index.header(id)?, index.frame_index(id)?);
+        Ok(header.parse().map(|parsed| {
+            let facts = Arc::new(read(parsed, frame_index));
+            if header.0.len() <= KEPT_HEADER_BYTES {
+                self.keep(id, Arc::clone(&facts));
+            }
+            facts
+        }))
     }
 
     fn keep(&self, id: InstanceId, facts: Arc<Facts>) {
@@ -99,15 +125,11 @@ impl Archive {
             return Ok(facts);
         }
         let id = instance.id;
-        let (header, frame_index) = self
-            .index_blocking(move |index| Ok((index.header(id)?, index.frame_index(id)?)))
+        let cache = Arc::clone(self.facts_cache());
+        let facts = self
+            .index_blocking(move |index| cache.read(index, id))
             .await?;
-        let header_bytes = header.0.len();
-        let facts = Arc::new(read(header.parse()?, frame_index));
-        if header_bytes <= KEPT_HEADER_BYTES {
-            self.facts_cache().keep(id, Arc::clone(&facts));
-        }
-        Ok(facts)
+        Ok(facts?)
     }
 }
 

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Most bytes of one frame that are held.
 const FRAME_BYTES_MAX: u64 = 2 << 30;
+/// Most bytes that are copied from the page cache without leaving the thread that asks.
+const AT_ONCE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of an inflated data set that are looked through, at most.
 const INFLATED_BYTES_MAX: u64 = 8 << 30;
 
@@ -40,6 +42,13 @@ impl Archive {
         }
         let blobs = Arc::clone(self.blobs());
         let (location, start) = (instance.location, instance.data_set_offset);
+        if let [range] = ranges.as_slice()
+            && length_of(range) <= AT_ONCE_BYTES_MAX
+            && let Some(bytes) =
+                blobs.read_range_at_once(&location, start + range.start..start + range.end)?
+        {
+            return Ok(bytes);
+        }
         blocking(move || {
             let mut all = BytesMut::new();
             let count = ranges.len();

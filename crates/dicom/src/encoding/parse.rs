@@ -451,6 +451,11 @@ impl<'a> Parser<'a> {
         let mut fragments = Vec::new();
         loop {
             let rest = self.slice(at, level.end);
+            // The very last delimiter is lost now and then, and nothing else with it.
+            let may_end = level.depth == 0 && !self.has_deferrals && !fragments.is_empty();
+            if rest.is_empty() && may_end {
+                break;
+            }
             let Some(header) = ElementHeader::read(rest, level.encoding, false) else {
                 return Err(self.unclosed(Level {
                     sequence: tag,

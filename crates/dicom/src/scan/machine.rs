@@ -334,6 +334,10 @@ impl Machine {
             }
             .into());
         }
+        if self.is_only_last_delimiter_missing() {
+            self.warn(Warning::PixelDataUnclosed);
+            self.close_fragments(offset);
+        }
         let mut end = Input {
             bytes: &[],
             base: offset,

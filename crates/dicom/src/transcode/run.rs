@@ -294,9 +294,14 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
                 self.header(tag, vr, UNDEFINED)?;
             }
         }
+        let mut count = 0usize;
         loop {
             let offset = self.source.position();
             let head = self.source.peek(8).map_err(TranscodeError::Read)?;
+            // A lost last delimiter; see the scanner.
+            if head.is_empty() && self.parents.is_empty() && count > 1 {
+                break;
+            }
             let Some(item) = ElementHeader::read(head, self.level.encoding, false) else {
                 return Err(DecodeError::Unclosed { tag, offset }.into());
             };
@@ -309,6 +314,7 @@ impl<'a, R: Read, W: Write> Run<'a, R, W> {
                     return Err(DecodeError::ItemExpected { tag, found, offset }.into());
                 }
             }
+            count += 1;
             if is_muted {
                 self.pass(tag, u64::from(item.length), |_| Ok(()))?;
                 continue;

@@ -2,6 +2,8 @@
 
 use super::{Capture, Input, Machine, Step};
 use crate::encoding::{DecodeError, Delimiter, ElementHeader, UNDEFINED};
+use crate::frames::PixelDescription;
+use crate::header::Header;
 use crate::scan::{PixelDataLocation, ScanError};
 
 impl Machine {
@@ -81,5 +83,17 @@ impl Machine {
                 offset_table: std::mem::take(&mut self.offset_table).into(),
             });
         }
+    }
+
+    /// Whether the data end after the last fragment of the pixel data, so that nothing but the
+    /// delimiter can be missing.
+    pub(super) fn is_only_last_delimiter_missing(&self) -> bool {
+        let Some(fragments) = self.fragments.as_ref().filter(|it| it.is_pixel_data) else {
+            return false;
+        };
+        let header = Header(self.header.clone().into());
+        let frames = PixelDescription::of_header(&header).map(|it| it.number_of_frames);
+        let count = fragments.table.len();
+        self.parents.is_empty() && count > 1 && frames.is_ok_and(|it| it as usize == count)
     }
 }
