@@ -26,7 +26,7 @@ pub struct Archive {
     index: Arc<Index>,
     committer: Committer,
     codecs: Pool,
-    facts: FactsCache,
+    facts: Arc<FactsCache>,
     pub(crate) commitment_due: Arc<Notify>,
 }
 
@@ -73,7 +73,7 @@ impl Archive {
             index,
             committer,
             codecs,
-            facts: FactsCache::default(),
+            facts: Arc::default(),
             commitment_due: commitment::due(),
             config,
         }))
@@ -130,7 +130,7 @@ impl Archive {
         self.this.upgrade()
     }
 
-    pub(crate) fn facts_cache(&self) -> &FactsCache {
+    pub(crate) fn facts_cache(&self) -> &Arc<FactsCache> {
         &self.facts
     }
 

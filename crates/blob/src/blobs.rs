@@ -3,6 +3,7 @@
 use crate::error::{BlobError, Result};
 use crate::location::{BlobLocation, LargeId, Position};
 use crate::pack;
+use crate::read_buffers::ReadBuffers;
 use crate::replay::Replay;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ const CHUNK_LENGTH: usize = 1 << 20;
 pub struct Blobs {
     folders: Folders,
     open_files: Mutex<OpenFiles>,
+    buffers: Arc<ReadBuffers>,
 }
 
 /// The folders of the store.
@@ -75,6 +77,7 @@ impl Blobs {
         Arc::new(Self {
             folders: Folders::of(root),
             open_files: Mutex::default(),
+            buffers: Arc::default(),
         })
     }
 
@@ -137,18 +140,53 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::OutOfRange`], [`BlobError::NotFound`], or what the disk answers.
     pub fn read_range(&self, location: &BlobLocation, range: Range<u64>) -> Result<Bytes> {
-        let out_of_range = BlobError::OutOfRange {
+        let (file, start, length) = self.place(location, &range)?;
+        let mut buffer = self.buffers.lend(length);
+        file.read_exact_at(buffer.as_mut(), start)
+            .map_err(|error| self.read_error(location, error))?;
+        Ok(buffer.into_bytes())
+    }
+
+    /// As [`Self::read_range`], when that needs no waiting: none when some of the bytes are not
+    /// in the page cache. What is read this way costs a copy and no change of threads.
+    ///
+    /// # Errors
+    /// As [`Self::read_range`].
+    #[cfg(target_os = "linux")]
+    pub fn read_range_at_once(
+        &self,
+        location: &BlobLocation,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>> {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let (file, start, length) = self.place(location, &range)?;
+        let mut buffer = self.buffers.lend(length);
+        let slices = &mut [io::IoSliceMut::new(buffer.as_mut())];
+        match rustix::io::preadv2(&*file, slices, start, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == length => Ok(Some(buffer.into_bytes())),
+            // Whatever is the matter, reading in the ordinary way will tell.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::NOTSUP | Errno::NOSYS) => Ok(None),
+            Err(error) => Err(self.read_error(location, error.into())),
+        }
+    }
+
+    /// The file a range of a blob is in, where it begins there, and how long it is.
+    fn place(
+        &self,
+        location: &BlobLocation,
+        range: &Range<u64>,
+    ) -> Result<(Arc<File>, u64, usize)> {
+        let out_of_range = || BlobError::OutOfRange {
             location: *location,
             start: range.start,
             end: range.end,
         };
         if range.start > range.end || range.end > location.length() {
-            return Err(out_of_range);
+            return Err(out_of_range());
         }
-        let length = usize::try_from(range.end - range.start).map_err(|_| out_of_range)?;
+        let length = usize::try_from(range.end - range.start).map_err(|_| out_of_range())?;
         let (file, start) = self.file(location)?;
-        read_exact(&file, start.saturating_add(range.start), length)
-            .map_err(|error| self.read_error(location, error))
+        Ok((file, start.saturating_add(range.start), length))
     }
 
     /// Fills the front of `buffer` from the blob's bytes at `offset`; returns how many bytes
@@ -237,22 +275,6 @@ impl Blobs {
     pub fn replay(self: &Arc<Self>, from: Position) -> Result<Replay> {
         Replay::open(Arc::clone(self), from)
     }
-}
-
-/// Reads `length` bytes into fresh memory, which is not filled with zeros before.
-fn read_exact(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let at = offset.saturating_add(bytes.len() as u64);
-        // There may be more room than was asked for: what lies behind the range is not wanted.
-        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes.into())
 }
 
 impl OpenFiles {

@@ -23,6 +23,7 @@ pub mod lock;
 pub mod pack;
 pub mod purge;
 mod random;
+mod read_buffers;
 pub mod record;
 pub mod recovery;
 pub mod replay;

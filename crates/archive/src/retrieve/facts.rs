@@ -7,8 +7,8 @@ use bytes::Bytes;
 use gantry_codec::{ImageDescription, Limits};
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::{DataSet, Deferred, Value};
-use gantry_dicom::{Tag, tags};
 use gantry_dicom::encoding::DecodeError;
+use gantry_dicom::{Tag, tags};
 use gantry_index::{Index, InstanceId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +55,11 @@ impl FactsCache {
     }
 
     /// Reads facts unless they are kept; a header that cannot be parsed is told to who asks for it.
-    pub(crate) fn read_ahead(&self, index: &Index, id: InstanceId) -> gantry_index::error::Result<()> {
+    pub(crate) fn read_ahead(
+        &self,
+        index: &Index,
+        id: InstanceId,
+    ) -> gantry_index::error::Result<()> {
         if self.find(id).is_none() {
             // What is wrong with the header is told when it is asked for.
             let _ = self.read(index, id)?;
