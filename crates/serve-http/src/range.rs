@@ -65,11 +65,10 @@ pub fn select(range: Option<&str>, length: u64) -> Selection {
     }
     let total = ranges
         .iter()
-        .fold(0u64, |total, range| total.saturating_add(range.length()));
-    if total > length {
-        Selection::Whole
-    } else {
-        Selection::Ranges(ranges)
+        .try_fold(0u64, |total, range| total.checked_add(range.length()));
+    match total {
+        Some(total) if total <= length => Selection::Ranges(ranges),
+        _ => Selection::Whole,
     }
 }
 
@@ -117,6 +116,13 @@ mod tests {
                 .map(|&(first, last)| ByteRange { first, last })
                 .collect(),
         )
+    }
+
+    #[test]
+    fn more_than_the_whole_is_the_whole() {
+        assert_eq!(select(Some("bytes=0-9,5-9"), 10), Selection::Whole);
+        let all = "bytes=-18446744073709551615,0-9";
+        assert_eq!(select(Some(all), u64::MAX), Selection::Whole);
     }
 
     #[test]

@@ -177,8 +177,14 @@ impl Reader {
     fn skip_preamble(&mut self) -> Result<bool, MultipartError> {
         match self.find_delimiter() {
             Found::Delimiter {
-                end, is_closing, ..
+                start,
+                end,
+                is_closing,
             } => {
+                // Whether it is too long must not depend on how the body is cut.
+                if self.preamble_bytes + start > self.limits.preamble_bytes_max {
+                    return Err(MultipartError::Preamble);
+                }
                 self.take(end);
                 self.state = if is_closing {
                     State::Epilogue

@@ -136,6 +136,8 @@ fn limits_are_kept() {
         }
     };
     check(&[b'x'; 100], MultipartError::Preamble);
+    let long = [&[b'x'; 40][..], b"\r\n--b\r\n\r\n\r\n--b--"].concat();
+    check(&long, MultipartError::Preamble);
     check(
         b"--b\r\nA: 12345678901234567890\r\n\r\n\r\n--b--",
         MultipartError::HeaderTooLong(1),
