@@ -207,7 +207,8 @@ impl Reader {
     fn read_header(&mut self) -> Result<Option<Event>, MultipartError> {
         let part = self.parts + 1;
         let Some((length, end)) = header_end(&self.pending) else {
-            return if self.pending.len() > self.limits.header_bytes_max {
+            // The first byte of the line break that ends the fields may be here already.
+            return if self.pending.len() > self.limits.header_bytes_max + 1 {
                 Err(MultipartError::HeaderTooLong(part))
             } else {
                 Ok(None)

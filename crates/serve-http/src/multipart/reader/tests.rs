@@ -157,6 +157,18 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn header_fields_as_long_as_the_limit_are_read_whatever_the_chunks() {
+    let limits = Limits {
+        header_bytes_max: 8,
+        ..Limits::default()
+    };
+    let body = b"--b\r\nA: 123\r\n\r\n\r\n--b--";
+    for chunk in 1..body.len() {
+        assert_eq!(read("b", body, chunk, limits).unwrap().len(), 1, "{chunk}");
+    }
+}
+
+#[test]
 fn impossible_boundaries_are_refused() {
     for boundary in ["", "a\r\nb", "ä", &"x".repeat(300)] {
         assert_eq!(
