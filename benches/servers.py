@@ -108,16 +108,17 @@ class Server:
         self.start()
 
     def cpu_seconds(self) -> float:
-        """User and system time of the server and what it started."""
-        ticks = 0
+        """CPU time of the server and what it started, ended children included."""
+        seconds = 0.0
         for pid in processes_under(self.process.pid):
             try:
+                # The clock of another process (clock_getcpuclockid), which knows nanoseconds.
+                seconds += time.clock_gettime((~pid << 3) | 2)
                 fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            # utime, stime, and those of children that have ended.
-            ticks += sum(int(field) for field in fields[11:15])
-        return ticks / TICK
+            seconds += sum(int(field) for field in fields[13:15]) / TICK
+        return seconds
 
     def resident_mib(self) -> float:
         total = 0.0

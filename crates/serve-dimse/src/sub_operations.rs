@@ -24,8 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Instances that are opened before their turn.
-const AHEAD: usize = 3;
 /// Longest value of an attribute in explicit VR with a length of 16 bits, even.
 const SHORT_VALUE_LENGTH_MAX: usize = 65_534;
 
@@ -74,11 +72,10 @@ pub(crate) fn choose_context<'a>(
         })
 }
 
-/// Instances in the order in which they go, the next ones opened.
+/// Instances in the order in which they go.
 pub(crate) struct Feed<'a> {
     archive: &'a Archive,
     plan: VecDeque<Planned>,
-    opened: VecDeque<(Planned, Result<ByteStream, Error>)>,
 }
 
 impl<'a> Feed<'a> {
@@ -86,35 +83,30 @@ impl<'a> Feed<'a> {
         Self {
             archive,
             plan: plan.into_iter().collect(),
-            opened: VecDeque::new(),
         }
     }
 
+    /// The next instance, opened only now: what was just read is sent faster than what was read
+    /// a while ago.
     async fn next(&mut self) -> Option<(Planned, Result<ByteStream, Error>)> {
-        while self.opened.len() < AHEAD {
-            let Some(planned) = self.plan.pop_front() else {
-                break;
-            };
-            let stream = match &planned.context {
-                Some(context) => {
-                    self.archive
-                        .data_set(&planned.instance, context.transfer_syntax.as_str())
-                        .await
-                }
-                None => Err(Error::new(
-                    Kind::Unsupported,
-                    "no presentation context was accepted in which the instance can be sent",
-                )),
-            };
-            self.opened.push_back((planned, stream));
-        }
-        self.opened.pop_front()
+        let planned = self.plan.pop_front()?;
+        let stream = match &planned.context {
+            Some(context) => {
+                self.archive
+                    .data_set(&planned.instance, context.transfer_syntax.as_str())
+                    .await
+            }
+            None => Err(Error::new(
+                Kind::Unsupported,
+                "no presentation context was accepted in which the instance can be sent",
+            )),
+        };
+        Some((planned, stream))
     }
 
     /// The instances that were not sent.
     pub(crate) fn into_rest(self) -> impl Iterator<Item = InstanceRef> {
-        let opened = self.opened.into_iter().map(|(planned, _)| planned);
-        opened.chain(self.plan).map(|planned| planned.instance)
+        self.plan.into_iter().map(|planned| planned.instance)
     }
 }
 

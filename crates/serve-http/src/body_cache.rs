@@ -22,29 +22,45 @@ pub struct BodyCache {
 
 #[derive(Debug, Default)]
 struct Kept {
-    bodies: HashMap<Arc<str>, (Bytes, u64)>,
+    bodies: HashMap<Arc<str>, KeptBody>,
     /// Tags by the moment of their last use.
     uses: BTreeMap<u64, Arc<str>>,
     moment: u64,
     bytes: usize,
 }
 
+/// A body in the pieces in which it was sent.
+#[derive(Debug)]
+struct KeptBody {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    used: u64,
+}
+
 impl Kept {
-    fn touch(&mut self, tag: &str) -> Option<Bytes> {
+    fn touch(&mut self, tag: &str) -> Option<Vec<Bytes>> {
         self.moment += 1;
         let moment = self.moment;
-        let (body, used) = self.bodies.get_mut(tag)?;
-        let before = std::mem::replace(used, moment);
+        let body = self.bodies.get_mut(tag)?;
+        let before = std::mem::replace(&mut body.used, moment);
         let tag = self.uses.remove(&before)?;
         self.uses.insert(moment, tag);
-        Some(body.clone())
+        Some(body.pieces.clone())
     }
 
-    fn insert(&mut self, tag: Arc<str>, body: Bytes) {
+    fn insert(&mut self, tag: Arc<str>, pieces: Vec<Bytes>, bytes: usize) {
         self.moment += 1;
-        self.bytes += body.len();
+        self.bytes += bytes;
         self.uses.insert(self.moment, Arc::clone(&tag));
-        self.bodies.insert(tag, (body, self.moment));
+        let used = self.moment;
+        self.bodies.insert(
+            tag,
+            KeptBody {
+                pieces,
+                bytes,
+                used,
+            },
+        );
     }
 
     fn make_room(&mut self, bytes_max: usize) {
@@ -52,8 +68,8 @@ impl Kept {
             let Some((_, oldest)) = self.uses.pop_first() else {
                 return;
             };
-            if let Some((body, _)) = self.bodies.remove(&oldest) {
-                self.bytes -= body.len();
+            if let Some(body) = self.bodies.remove(&oldest) {
+                self.bytes -= body.bytes;
             }
         }
     }
@@ -69,8 +85,8 @@ impl BodyCache {
         })
     }
 
-    /// The body with this tag.
-    pub fn find(&self, tag: &str) -> Option<Bytes> {
+    /// The body with this tag, in pieces.
+    pub fn find(&self, tag: &str) -> Option<Vec<Bytes>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.touch(tag)
     }
@@ -128,15 +144,13 @@ impl Collector {
         if self.bytes < WORTH_KEEPING_BYTES {
             return;
         }
-        // One piece without the spare room that those on their way have.
-        let body = Bytes::from(pieces.concat());
         let mut kept = self
             .cache
             .kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if kept.touch(&self.tag).is_none() {
-            kept.insert(Arc::clone(&self.tag), body);
+            kept.insert(Arc::clone(&self.tag), pieces, self.bytes);
             kept.make_room(self.cache.bytes_max);
         }
     }
@@ -169,7 +183,7 @@ mod tests {
         let cache = BodyCache::new(8 * BODY);
         assert_eq!(cache.find("a"), None);
         keep(&cache, "a", BODY);
-        assert_eq!(cache.find("a").unwrap(), vec![7; BODY]);
+        assert_eq!(cache.find("a").unwrap().concat(), vec![7; BODY]);
         assert_eq!(cache.find("b"), None);
         cache.collect("c").add(&Bytes::from(vec![7; BODY]));
         assert_eq!(cache.find("c"), None, "it broke off");

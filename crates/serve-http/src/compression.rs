@@ -171,6 +171,11 @@ impl Encoder {
         })
     }
 
+    /// Whether what goes in comes out at once as it is.
+    pub fn is_identity(&self) -> bool {
+        matches!(self.codec, Codec::Identity)
+    }
+
     /// Takes the next bytes, and appends to `out` what is ready.
     ///
     /// # Errors

@@ -113,6 +113,11 @@ impl Archive {
         if let [range] = ranges.as_slice()
             && length <= 2 * CHUNK_BYTES as u64
         {
+            if length <= AT_ONCE_BYTES_MAX
+                && let Some(bytes) = blobs.read_range_at_once(&location, range.clone())?
+            {
+                return Ok(ByteStream::ready(bytes));
+            }
             let range = range.clone();
             let bytes = blocking(move || blobs.read_range(&location, range)).await?;
             return Ok(ByteStream::ready(bytes));

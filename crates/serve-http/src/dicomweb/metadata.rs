@@ -26,6 +26,7 @@ use gantry_dicom::data_set::DataSet;
 use gantry_dicom::element_path::ElementPath;
 use gantry_dicom::model::ModelOptions;
 use gantry_dicom::tags;
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,9 +57,11 @@ pub async fn retrieve(
         None => make(&context, &resource, &asked, &instances, &tag, list, coding).await?,
     };
     let mut response = match body {
-        Made::Whole(body) => {
-            let length = HeaderValue::from(body.len());
-            let mut response = reply::with_body(&content_type, Body::from(body));
+        Made::Whole(pieces) => {
+            let length: usize = pieces.iter().map(Bytes::len).sum();
+            let length = HeaderValue::from(length);
+            let pieces = stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
+            let mut response = reply::with_body(&content_type, Body::from_stream(pieces));
             response.headers_mut().insert(CONTENT_LENGTH, length);
             response
         }
@@ -68,9 +71,9 @@ pub async fn retrieve(
     Ok(reply::tagged(response, &tag, Freshness::Revalidate))
 }
 
-/// A body that is there, or one that is made while it is sent.
+/// A body that is there, in pieces, or one that is made while it is sent.
 enum Made {
-    Whole(Bytes),
+    Whole(Vec<Bytes>),
     Streaming(Body),
 }
 
@@ -105,20 +108,17 @@ async fn make(
     });
     let mut pieces = Box::pin(headers.chain(ending));
     let mut collector = context.bodies.collect(tag.as_str());
-    let mut collected = Vec::new();
+    let mut collected: Vec<Bytes> = Vec::new();
     // A failure of the first headers can still be told by the status.
-    while collected.len() < COLLECTED_BYTES {
+    while collected.iter().map(Bytes::len).sum::<usize>() < COLLECTED_BYTES {
         let Some(piece) = pieces.next().await.transpose().map_err(failed)? else {
-            let body = Bytes::from(collected);
-            collector.add(&body);
             collector.finish();
-            return Ok(Made::Whole(body));
+            return Ok(Made::Whole(collected));
         };
-        collected.extend_from_slice(&piece);
+        collector.add(&piece);
+        collected.push(piece);
     }
-    let collected = Bytes::from(collected);
-    collector.add(&collected);
-    let first = stream::iter([Ok::<_, Error>(collected)]);
+    let first = stream::iter(collected.into_iter().map(Ok::<_, Error>));
     let body = Body::from_stream(first.chain(noted(pieces, collector)));
     Ok(Made::Streaming(body))
 }
@@ -187,6 +187,16 @@ impl Text {
         let Some(encoder) = &mut self.encoder else {
             return;
         };
+        if encoder.is_identity() {
+            return write(
+                &mut self.list,
+                instance,
+                header,
+                windows,
+                dicom_web_url,
+                out,
+            );
+        }
         let plain = &mut self.plain;
         plain.clear();
         write(
