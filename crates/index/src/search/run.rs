@@ -1,20 +1,23 @@
 //! Going through the levels.
 
-use super::answer::{self, COMPUTED, Return};
+mod attributes;
+mod level_keys;
+mod patients;
+
+use super::answer::{self, Return};
 use super::candidates::{Candidates, Place, date_range};
 use super::check::StudyFacts;
 use super::{Cancel, Match, SearchEnd};
 use crate::error::{IndexError, Result};
 use crate::instance::InstanceId;
-use crate::query::{Cursor, Order, Query, Wanted, level_of};
+use crate::query::{Cursor, Query, level_of};
 use crate::selection::Bases;
 use gantry_core::level::Level;
 use gantry_dicom::data_set::DataSet;
-use gantry_dicom::date_time::Offset;
-use gantry_dicom::matching::{Key, Scope};
+use gantry_dicom::matching::Key;
 use gantry_dicom::{Tag, Vr, tags};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::HashSet;
+use level_keys::LevelKeys;
+use rusqlite::{Connection, Row};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -30,17 +33,6 @@ pub(super) struct Run<'a> {
     skipped: u64,
     given: u64,
     is_by_date: bool,
-}
-
-/// The query's conditions by the level whose header decides, and the attributes that have to be
-/// read from it for them.
-#[derive(Default)]
-struct LevelKeys {
-    study: Vec<Key>,
-    series: Vec<Key>,
-    instance: Vec<Key>,
-    sop_classes: Vec<Key>,
-    tags: HashSet<Tag>,
 }
 
 /// The end of a search, as it is passed up.
@@ -68,47 +60,6 @@ struct Series {
 const STUDY_COLUMNS: &str = "study.id, study.patient, study.study_instance_uid, study.instance,
      study.series, study.instances, study.modalities, study.received_at, study.study_date,
      study.birth_date, study.study_description, study.keys";
-
-impl LevelKeys {
-    fn of(query: &Query) -> Self {
-        let mut levels = Self::default();
-        for key in query.keys.iter().filter(|key| !key.is_universal()) {
-            let (tag, other) = match key {
-                Key::Attribute { tag, .. } => (*tag, None),
-                Key::DateAndTime { date, time, .. } => (*date, Some(*time)),
-            };
-            if tag == tags::SOP_CLASSES_IN_STUDY {
-                levels.sop_classes.push(key.clone());
-                continue;
-            }
-            // Counts and availability are given back, not matched.
-            if COMPUTED.contains(&tag) && tag != tags::MODALITIES_IN_STUDY {
-                continue;
-            }
-            levels.tags.insert(tag);
-            levels.tags.extend(other);
-            match level_of(tag, query.level) {
-                Level::Patient | Level::Study => levels.study.push(key.clone()),
-                Level::Series => levels.series.push(key.clone()),
-                Level::Instance => levels.instance.push(key.clone()),
-            }
-        }
-        levels
-    }
-}
-
-/// Keys that a header decides.
-fn of_header(keys: &[Key]) -> impl Iterator<Item = &Key> {
-    keys.iter().filter(|key| {
-        !matches!(
-            key,
-            Key::Attribute {
-                tag: tags::MODALITIES_IN_STUDY,
-                ..
-            }
-        )
-    })
-}
 
 impl<'a> Run<'a> {
     pub fn new(
@@ -371,101 +322,6 @@ impl<'a> Run<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The SOP Instance UIDs asked for, when there is a list of them.
-    fn wanted_instances(&self) -> Option<HashSet<String>> {
-        self.keys.instance.iter().find_map(|key| match key {
-            Key::Attribute {
-                tag: tags::SOP_INSTANCE_UID,
-                matcher: gantry_dicom::matching::Matcher::UidList(uids),
-            } => Some(uids.iter().cloned().collect()),
-            _ => None,
-        })
-    }
-
-    fn patients(&mut self) -> Result<Flow> {
-        let keys = self.query.keys.clone();
-        let candidates = Candidates::find(self.connection, self.query, &keys)?;
-        let columns = "patient.id, patient.studies, patient.series, patient.instances,
-                       study.instance";
-        let from = "patient JOIN study ON study.id = patient.study";
-        if let Candidates::Collected(places) = candidates {
-            let sql = format!("SELECT {columns} FROM {from} WHERE patient.id = ?1");
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            for (_, id) in places {
-                let mut rows = statement.query([id])?;
-                if let Some(row) = rows.next()?
-                    && let ControlFlow::Break(end) = self.patient(row)?
-                {
-                    return Ok(ControlFlow::Break(end));
-                }
-            }
-            return Ok(ControlFlow::Continue(()));
-        }
-        let is_descending = self.query.order == Order::NewestFirst;
-        let (compare, direction) = if is_descending {
-            ("<=", "DESC")
-        } else {
-            (">=", "")
-        };
-        let start = if is_descending { i64::MAX } else { 0 };
-        let start = self.query.after.map_or(start, |after| after.study);
-        let sql = format!(
-            "SELECT {columns} FROM patient CROSS JOIN study ON study.id = patient.study
-             WHERE patient.id {compare} ?1 ORDER BY patient.id {direction}"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([start])?;
-        while let Some(row) = rows.next()? {
-            if let ControlFlow::Break(end) = self.patient(row)? {
-                return Ok(ControlFlow::Break(end));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn patient(&mut self, row: &Row<'_>) -> Result<Flow> {
-        if self.cancel.is_cancelled() {
-            return Err(IndexError::Cancelled);
-        }
-        let (id, instance): (i64, Option<i64>) = (row.get(0)?, row.get(4)?);
-        let Some(instance) = instance else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        let is_seen = self.query.after.is_some_and(|after| after.study == id);
-        let header = self.header(instance, |_| true)?;
-        if is_seen || !self.header_matches(&header, Level::Study) || self.skips() {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let mut attributes = answer::wanted_part(&header, &self.wanted, |tag| {
-            self.query.wanted != Wanted::All || tag.0 == 0x0010
-        });
-        let related = [
-            tags::NUMBER_OF_PATIENT_RELATED_STUDIES,
-            tags::NUMBER_OF_PATIENT_RELATED_SERIES,
-            tags::NUMBER_OF_PATIENT_RELATED_INSTANCES,
-        ];
-        for (tag, column) in related.into_iter().zip(1..) {
-            answer::put_count(&mut attributes, &self.wanted, tag, row.get(column)?);
-        }
-        self.put_availability(&mut attributes);
-        let cursor = Cursor {
-            date: 0,
-            study: id,
-            series: 0,
-            instance: 0,
-        };
-        let instance = InstanceId(instance);
-        self.deliver(Match {
-            attributes,
-            study_instance_uid: None,
-            series_instance_uid: None,
-            sop_instance_uid: None,
-            instance,
-            received_at: 0,
-            cursor,
-        })
-    }
-
     /// The part of a stored header that is needed at its level.
     fn header(&mut self, instance: i64, belongs: impl Fn(Tag) -> bool) -> Result<DataSet> {
         let header = self.bases.header(self.connection, instance)?;
@@ -479,109 +335,6 @@ impl<'a> Run<'a> {
             id: instance,
             column: "header",
         })
-    }
-
-    fn header_matches(&self, header: &DataSet, level: Level) -> bool {
-        let keys = match level {
-            Level::Patient | Level::Study => &self.keys.study,
-            Level::Series => &self.keys.series,
-            Level::Instance => &self.keys.instance,
-        };
-        let scope = Scope::of(header, self.query.timezone);
-        of_header(keys).all(|key| key.matches(header, scope))
-    }
-
-    fn sop_classes_match(&self, study: i64) -> Result<bool> {
-        if self.keys.sop_classes.is_empty() {
-            return Ok(true);
-        }
-        let classes = self.sop_classes(study)?;
-        Ok(self.keys.sop_classes.iter().all(|key| match key {
-            Key::Attribute { matcher, .. } => matcher.matches_text(&classes, Vr::UI, Offset::UTC),
-            Key::DateAndTime { .. } => true,
-        }))
-    }
-
-    /// The SOP classes of a study with backslashes between them.
-    fn sop_classes(&self, study: i64) -> Result<String> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT uid FROM study_sop_class JOIN uid ON uid.id = study_sop_class.sop_class
-             WHERE study = ?1 AND instances > 0 ORDER BY uid.id",
-        )?;
-        let classes = statement.query_map([study], |row| row.get::<_, String>(0))?;
-        Ok(classes.collect::<rusqlite::Result<Vec<_>>>()?.join("\\"))
-    }
-
-    fn study_attributes(&self, study: &Study, header: &DataSet) -> Result<DataSet> {
-        let level = self.query.level;
-        let mut attributes = answer::wanted_part(header, &self.wanted, |tag| {
-            level_of(tag, level) == Level::Study
-        });
-        answer::put_uid(
-            &mut attributes,
-            tags::STUDY_INSTANCE_UID,
-            &study.study_instance_uid,
-        );
-        if self.wanted.has(tags::MODALITIES_IN_STUDY) {
-            let tag = tags::MODALITIES_IN_STUDY;
-            answer::put_values(&mut attributes, tag, Vr::CS, &study.modalities);
-        }
-        if self.wanted.has(tags::SOP_CLASSES_IN_STUDY) {
-            let classes = self.sop_classes(study.id)?;
-            let tag = tags::SOP_CLASSES_IN_STUDY;
-            answer::put_values(&mut attributes, tag, Vr::UI, &classes);
-        }
-        let wanted = &self.wanted;
-        let tag = tags::NUMBER_OF_STUDY_RELATED_SERIES;
-        answer::put_count(&mut attributes, wanted, tag, study.series);
-        let tag = tags::NUMBER_OF_STUDY_RELATED_INSTANCES;
-        answer::put_count(&mut attributes, wanted, tag, study.instances);
-        self.put_patient_counts(&mut attributes, study.patient)?;
-        self.put_availability(&mut attributes);
-        Ok(attributes)
-    }
-
-    fn put_patient_counts(&self, attributes: &mut DataSet, patient: i64) -> Result<()> {
-        let related = [
-            tags::NUMBER_OF_PATIENT_RELATED_STUDIES,
-            tags::NUMBER_OF_PATIENT_RELATED_SERIES,
-            tags::NUMBER_OF_PATIENT_RELATED_INSTANCES,
-        ];
-        if !related.iter().any(|tag| self.wanted.has(*tag)) {
-            return Ok(());
-        }
-        let counts: Option<[i64; 3]> = self
-            .connection
-            .prepare_cached("SELECT studies, series, instances FROM patient WHERE id = ?1")?
-            .query_row(params![patient], |row| {
-                Ok([row.get(0)?, row.get(1)?, row.get(2)?])
-            })
-            .optional()?;
-        for (tag, count) in related.into_iter().zip(counts.into_iter().flatten()) {
-            answer::put_count(attributes, &self.wanted, tag, count);
-        }
-        Ok(())
-    }
-
-    fn put_availability(&self, attributes: &mut DataSet) {
-        if self.wanted.has(tags::INSTANCE_AVAILABILITY) {
-            attributes.put_text(tags::INSTANCE_AVAILABILITY, Vr::CS, "ONLINE");
-        }
-    }
-
-    fn add_series_attributes(&self, attributes: &mut DataSet, series: &Series, header: &DataSet) {
-        let level = self.query.level;
-        let part = answer::wanted_part(header, &self.wanted, |tag| {
-            level_of(tag, level) == Level::Series
-        });
-        answer::merge(attributes, &part);
-        answer::put_uid(
-            attributes,
-            tags::SERIES_INSTANCE_UID,
-            &series.series_instance_uid,
-        );
-        let tag = tags::NUMBER_OF_SERIES_RELATED_INSTANCES;
-        answer::put_count(attributes, &self.wanted, tag, series.instances);
     }
 
     /// Whether a match is one of those to be left out.
