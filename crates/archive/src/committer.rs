@@ -188,36 +188,39 @@ impl CommitterThread {
     }
 
     fn store(&mut self, batch: Vec<Waiting>) {
-        let mut fresh = Vec::with_capacity(batch.len());
-        // Two of one UID in a batch: the second waits for the first, and is then a duplicate.
-        let mut later = Vec::new();
         let mut uids = HashSet::with_capacity(batch.len());
         if let Err(error) = self.catch_up() {
             tracing::error!("nothing can be stored: {}", error.chain());
             return fail_all(batch, &error);
         }
-        for waiting in batch {
-            let uid = waiting.prepared.sop_instance_uid.clone();
-            if !uids.insert(uid) {
-                later.push(waiting);
-                continue;
-            }
-            let uid = waiting.prepared.sop_instance_uid.as_str();
-            match self
-                .writer
-                .find_existing(&[uid])
-                .map(|mut found| found.pop().flatten())
-            {
-                Ok(Some(existing)) => self.answer_duplicate(waiting, &existing),
-                Ok(None) => fresh.push(waiting),
-                Err(error) => waiting.fail(error.into()),
+        // Two of one UID in a batch: the second waits for the first, and is then a duplicate.
+        let (first, later): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|waiting| uids.insert(waiting.prepared.sop_instance_uid.clone()));
+        let looked_up: Vec<&str> = first
+            .iter()
+            .map(|waiting| waiting.prepared.sop_instance_uid.as_str())
+            .collect();
+        match self.writer.find_existing(&looked_up) {
+            Ok(found) => self.store_first(first, found),
+            Err(error) => fail_all(first, &error.into()),
+        }
+        if !later.is_empty() {
+            self.store(later);
+        }
+    }
+
+    /// Stores those of which nothing was found, and answers the others.
+    fn store_first(&mut self, first: Vec<Waiting>, found: Vec<Option<Existing>>) {
+        let mut fresh = Vec::with_capacity(first.len());
+        for (waiting, existing) in first.into_iter().zip(found) {
+            match existing {
+                Some(existing) => self.answer_duplicate(waiting, &existing),
+                None => fresh.push(waiting),
             }
         }
         if !fresh.is_empty() {
             self.store_fresh(fresh);
-        }
-        if !later.is_empty() {
-            self.store(later);
         }
     }
 

@@ -15,6 +15,7 @@ use gantry_core::principal::Principal;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::encoding::{self, Encoding};
 use gantry_dicom::{Tag, Vr, tags};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -181,6 +182,41 @@ async fn other_bytes_under_a_uid_in_use_do_not_replace_the_first() {
         read_back(&archive, "1.2.1.1.1", EXPLICIT_LITTLE).await,
         first
     );
+    archive.close().await;
+}
+
+#[tokio::test]
+async fn what_comes_at_once_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = open(folder.path()).await;
+    let uid = |number: usize| format!("1.2.1.1.{number}");
+    let of = |number: usize, length| encoded(&instance("1.2.1", "1.2.1.1", &uid(number), length));
+    for number in 0..5 {
+        store(&archive, &of(number, 2000)).await.unwrap();
+    }
+    // Five are there; of the others each comes twice, with the same bytes or with others.
+    let mut sent: Vec<Vec<u8>> = (0..5).map(|number| of(number, 2000)).collect();
+    for number in 5..25 {
+        let other = if number < 15 { 2000 } else { 3000 };
+        sent.extend([of(number, 2000), of(number, other)]);
+    }
+    let stored = sent.iter().map(|bytes| store(&archive, bytes));
+    let mut outcomes: HashMap<String, Vec<StoreOutcome>> = HashMap::new();
+    for stored in futures_util::future::join_all(stored).await {
+        let stored = stored.unwrap();
+        let of_uid = outcomes.entry(stored.sop_instance_uid.to_string());
+        of_uid.or_default().push(stored.outcome);
+    }
+    for number in 0..25 {
+        let mut found = outcomes.remove(&uid(number)).unwrap();
+        found.sort_by_key(|outcome| *outcome != StoreOutcome::New);
+        let expect = match number {
+            0..5 => vec![StoreOutcome::Identical],
+            5..15 => vec![StoreOutcome::New, StoreOutcome::Identical],
+            _ => vec![StoreOutcome::New, StoreOutcome::DifferentKeptFirst],
+        };
+        assert_eq!(found, expect, "{number}");
+    }
     archive.close().await;
 }
 

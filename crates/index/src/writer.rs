@@ -163,13 +163,18 @@ impl Writer {
         self.checkpoints.finish(&self.connection);
     }
 
-    /// What is stored under these SOP Instance UIDs.
+    /// What is stored under these SOP Instance UIDs; one answer for each.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn find_existing(&self, uids: &[&str]) -> Result<Vec<Option<Existing>>> {
+    pub fn find_existing(&mut self, uids: &[&str]) -> Result<Vec<Option<Existing>>> {
+        if self.is_suspect {
+            self.reopen()?;
+        }
+        // One for all: each statement by itself would begin and end one of its own.
+        let snapshot = self.connection.unchecked_transaction()?;
         uids.iter()
-            .map(|uid| store::find_existing(&self.connection, uid))
+            .map(|uid| store::find_existing(&snapshot, uid))
             .collect()
     }
 }
