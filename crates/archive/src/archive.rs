@@ -1,5 +1,6 @@
 //! The archive: its parts, opened and closed together.
 
+use crate::commitment::transaction::Transactions;
 use crate::committer::Committer;
 use crate::config::ArchiveConfig;
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ pub struct Archive {
     codecs: Pool,
     facts: Arc<FactsCache>,
     pub(crate) commitment_due: Arc<Notify>,
+    pub(crate) transactions: Transactions,
 }
 
 impl Archive {
@@ -40,6 +42,7 @@ impl Archive {
             .await
             .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))??;
         archive.spawn_purging();
+        archive.spawn_checkers();
         Ok(archive)
     }
 
@@ -75,12 +78,14 @@ impl Archive {
             codecs,
             facts: Arc::default(),
             commitment_due: commitment::due(),
+            transactions: Transactions::default(),
             config,
         }))
     }
 
     /// Ends the work in hand and makes the index whole. The archive takes no more changes.
     pub async fn close(self: &Arc<Self>) {
+        self.transactions.stop().await;
         let archive = Arc::clone(self);
         let stopped = tokio::task::spawn_blocking(move || archive.committer.stop()).await;
         if stopped.is_err() {

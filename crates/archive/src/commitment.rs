@@ -1,13 +1,15 @@
 //! Storage commitment (PS3.4 Annex J): the request is written down before it is answered, the
 //! result is found out by reading the stored bytes, and its delivery is tried until it succeeds.
 
+mod check;
 pub mod report;
+pub mod transaction;
 
 use crate::Archive;
 use crate::access::Action;
 use crate::error::{Error, Result};
-use crate::retrieve::Selection;
 use crate::statistics::now_micros;
+use check::Check;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_index::job::{Job, JobChange, NewJob};
@@ -28,6 +30,8 @@ const ATTEMPTS_MAX: u32 = 30;
 const LOOK: Duration = Duration::from_secs(2);
 /// Instances in one request, at most.
 const INSTANCES_MAX: usize = 100_000;
+/// How long it is known what became of a request.
+const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A request for storage commitment, as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -74,7 +78,7 @@ pub struct CommitmentFailure {
 }
 
 /// Failure Reason (0008,1197) of storage commitment (PS3.3 C.14.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FailureReason {
     /// 0110H: the bytes could not be read or are not what was stored.
     ProcessingFailure,
@@ -112,39 +116,55 @@ pub(crate) fn release_leases(writer: &mut Writer) -> Result<()> {
 
 impl Archive {
     /// Writes a request down; its result will be delivered, also after a restart. Asking twice
-    /// with one Transaction UID is asking once.
+    /// with one Transaction UID is asking once, until the result has been told: from then on the
+    /// UID is not active any more and not to be used again (PS3.4 J.3.3.1.2).
     ///
     /// # Errors
-    /// [`Kind::Forbidden`]; [`Kind::Malformed`] for none or too many references; what the index
-    /// refuses.
+    /// [`Kind::Forbidden`]; [`Kind::Malformed`] for none or too many references;
+    /// [`Kind::Conflict`] for a Transaction UID that was used up, or is in use for another
+    /// request; what the index refuses.
     pub async fn request_commitment(
         &self,
         principal: &Principal,
         request: CommitmentRequest,
     ) -> Result<()> {
         self.authorize(principal, Action::Commit)?;
-        if request.references.is_empty() || request.references.len() > INSTANCES_MAX {
-            return Err(Error::new(
-                Kind::Malformed,
-                "no or too many instances are referenced",
-            ));
-        }
-        let payload = serde_json::to_string(&request)
-            .map_err(|error| Error::caused(Kind::Internal, "the request is not written", error))?;
+        check_count(request.references.len())?;
+        let payload = written(&request)?;
         let key = format!("{}/{}", request.requestor, request.transaction_uid);
+        if !self.enqueue(KIND, &key, &payload).await? {
+            let job = self
+                .index_blocking(move |index| index.job(KIND, &key))
+                .await?;
+            if job.is_some_and(|job| job.finished_at.is_some() || job.payload != payload) {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    "the Transaction UID has been used before",
+                ));
+            }
+        }
+        self.commitment_due.notify_one();
+        Ok(())
+    }
+
+    /// Writes a job down that is due at once; whether there was none with this key.
+    async fn enqueue(&self, kind: &str, key: &str, payload: &str) -> Result<bool> {
         let now = now_micros();
         let job = NewJob {
-            kind: KIND.into(),
-            key: Some(key),
-            payload,
+            kind: kind.into(),
+            key: Some(key.into()),
+            payload: payload.into(),
             due_at: now,
             created_at: now,
         };
-        self.committer()
+        let outcomes = self
+            .committer()
             .change(move |writer, _| Ok(writer.apply(&[Change::Enqueue(job)], None)?))
             .await?;
-        self.commitment_due.notify_one();
-        Ok(())
+        Ok(matches!(
+            outcomes.as_slice(),
+            [Outcome::Enqueued { is_new: true, .. }]
+        ))
     }
 
     /// Waits for the next result to deliver. Report back with [`Self::commitment_delivered`] or
@@ -154,7 +174,7 @@ impl Archive {
     /// What the index refuses.
     pub async fn next_commitment(&self) -> Result<CommitmentJob> {
         loop {
-            if let Some(job) = self.lease_commitment().await? {
+            if let Some(job) = self.lease_job(KIND).await? {
                 let request = serde_json::from_str(&job.payload).map_err(|error| {
                     Error::caused(Kind::Internal, "a written request is not readable", error)
                 });
@@ -175,19 +195,19 @@ impl Archive {
         }
     }
 
-    async fn lease_commitment(&self) -> Result<Option<Job>> {
+    /// Takes the next job of a kind that is due.
+    async fn lease_job(&self, kind: &'static str) -> Result<Option<Job>> {
         let now = now_micros();
         let due = self
-            .index_blocking(|index| index.next_job_due(&[KIND]))
+            .index_blocking(move |index| index.next_job_due(&[kind]))
             .await?;
         if due.is_none_or(|due| due > now) {
             return Ok(None);
         }
-        let until = now + i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX);
         let lease = JobChange::Lease {
-            kinds: vec![KIND.into()],
+            kinds: vec![kind.into()],
             now,
-            until,
+            until: later(now, LEASE),
             limit: 1,
         };
         let outcomes = self
@@ -210,38 +230,12 @@ impl Archive {
         principal: &Principal,
         references: &[(String, String)],
     ) -> Result<CommitmentResult> {
-        let selection = Selection {
-            instances: references
-                .iter()
-                .map(|(_, instance)| instance.clone())
-                .collect(),
-            ..Selection::default()
-        };
-        let stored = self.select(principal, &selection).await?;
-        let by_uid: std::collections::HashMap<_, _> = stored
-            .iter()
-            .map(|row| (row.sop_instance_uid.to_string(), row))
-            .collect();
+        let instances = references.iter().map(|(_, instance)| instance.as_str());
+        let mut check = Check::begin(self, principal, instances).await?;
         let mut result = CommitmentResult::default();
         for (sop_class_uid, sop_instance_uid) in references {
-            let reason = match by_uid.get(sop_instance_uid) {
-                None => Some(FailureReason::NoSuchObjectInstance),
-                Some(row) if *row.sop_class_uid != **sop_class_uid => {
-                    Some(FailureReason::ClassInstanceConflict)
-                }
-                Some(row) => match self.verify_bytes(row).await {
-                    Ok(()) => None,
-                    Err(error) => {
-                        tracing::error!(
-                            sop_instance.uid = sop_instance_uid,
-                            "a stored object cannot be committed: {}",
-                            error.chain()
-                        );
-                        Some(FailureReason::ProcessingFailure)
-                    }
-                },
-            };
-            match reason {
+            let reason = check.reason_against(sop_class_uid, sop_instance_uid, None);
+            match reason.await {
                 None => result
                     .committed
                     .push((sop_class_uid.clone(), sop_instance_uid.clone())),
@@ -276,15 +270,7 @@ impl Archive {
         if job.attempt >= ATTEMPTS_MAX {
             return self.give_up(job.id, error).await;
         }
-        let at = usize::try_from(job.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let pause = PAUSES.get(at.min(PAUSES.len() - 1)).copied().unwrap_or(60);
-        let due_at = now_micros() + i64::try_from(pause).unwrap_or(60) * 1_000_000;
-        self.change_job(JobChange::Retry {
-            id: job.id,
-            due_at,
-            error: error.into(),
-        })
-        .await
+        self.change_job(retry(job.id, job.attempt, error)).await
     }
 
     async fn give_up(&self, id: i64, error: &str) -> Result<()> {
@@ -302,5 +288,47 @@ impl Archive {
             .change(move |writer, _| Ok(writer.apply(&[Change::Job(change)], None)?))
             .await?;
         Ok(())
+    }
+
+    /// Forgets what became of requests that were done long ago.
+    ///
+    /// # Errors
+    /// What the index refuses.
+    pub(crate) async fn forget_commitments(&self, now: i64) -> Result<()> {
+        let kept = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
+        let finished_before = now.saturating_sub(kept);
+        self.change_job(JobChange::Forget { finished_before }).await
+    }
+}
+
+fn check_count(references: usize) -> Result<()> {
+    if (1..=INSTANCES_MAX).contains(&references) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Malformed,
+        "no or too many instances are referenced",
+    ))
+}
+
+/// A request as it is written down.
+fn written<T: serde::Serialize + ?Sized>(request: &T) -> Result<String> {
+    serde_json::to_string(request)
+        .map_err(|error| Error::caused(Kind::Internal, "the request is not written", error))
+}
+
+/// Microseconds since 1970 of what comes so much later.
+fn later(now: i64, by: Duration) -> i64 {
+    now.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// What becomes of a job whose attempt with this number has failed.
+fn retry(id: i64, attempt: u32, error: &str) -> JobChange {
+    let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let pause = PAUSES.get(at.min(PAUSES.len() - 1)).copied().unwrap_or(60);
+    JobChange::Retry {
+        id,
+        due_at: later(now_micros(), Duration::from_secs(pause)),
+        error: error.into(),
     }
 }

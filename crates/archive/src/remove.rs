@@ -178,6 +178,9 @@ impl Archive {
                     Ok(instances) => tracing::info!(instances, "deleted instances were purged"),
                     Err(error) => tracing::warn!("purging waits: {}", error.chain()),
                 }
+                if let Err(error) = archive.forget_commitments(now_micros()).await {
+                    tracing::warn!("old commitments are not forgotten: {}", error.chain());
+                }
             }
         });
     }

@@ -266,6 +266,11 @@ impl Index {
         self.read(|connection| job::list(connection, kind, limit))
     }
 
+    /// How many jobs of a kind are still to be done.
+    pub fn open_jobs(&self, kind: &str) -> Result<u64> {
+        self.read(|connection| job::count_open(connection, kind))
+    }
+
     /// When the next job of one of these kinds is due, in microseconds since 1970.
     pub fn next_job_due(&self, kinds: &[&str]) -> Result<Option<i64>> {
         self.read(|connection| job::next_due(connection, kinds))

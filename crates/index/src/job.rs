@@ -207,6 +207,16 @@ pub(crate) fn next_due(connection: &Connection, kinds: &[&str]) -> Result<Option
     Ok(next)
 }
 
+/// How many jobs of a kind are still to be done.
+pub(crate) fn count_open(connection: &Connection, kind: &str) -> Result<u64> {
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM job WHERE kind = ?1 AND state IN ('queued', 'leased')",
+        )?
+        .query_row([kind], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
 /// Queues a job.
 pub(crate) fn enqueue(connection: &Connection, job: &NewJob) -> Result<Outcome> {
     let inserted = connection

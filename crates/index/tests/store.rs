@@ -775,6 +775,7 @@ fn jobs_are_leased_retried_and_finished() {
         bench.index.next_job_due(&["commitment", "other"]).unwrap(),
         Some(10)
     );
+    assert_eq!(bench.index.open_jobs("commitment").unwrap(), 2);
     assert!(lease(&mut bench, 9).is_empty());
     let leased = lease(&mut bench, 10);
     assert_eq!((leased.len(), leased[0].id, leased[0].attempts), (1, id, 1));
@@ -811,6 +812,7 @@ fn jobs_are_leased_retried_and_finished() {
         .apply(&[Change::Job(done), Change::Job(cancel)], None)
         .unwrap();
     assert_eq!(outcomes, [Outcome::Changed(1), Outcome::Changed(0)]);
+    assert_eq!(bench.index.open_jobs("commitment").unwrap(), 1);
     let job = bench.index.job("commitment", "a").unwrap().unwrap();
     assert_eq!((job.state, job.finished_at), (JobState::Done, Some(600)));
     let outcomes = bench

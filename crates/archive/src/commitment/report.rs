@@ -51,16 +51,32 @@ impl NotCommitted {
 /// The information of an N-ACTION that asks for the commitment of `references`: SOP Class UID and
 /// SOP Instance UID of each.
 pub fn request_information(transaction_uid: &str, references: &[(String, String)]) -> DataSet {
-    let items = references.iter().map(|(sop_class_uid, sop_instance_uid)| {
-        let mut item = DataSet::new();
-        item.put_uid(tags::REFERENCED_SOP_CLASS_UID, sop_class_uid);
-        item.put_uid(tags::REFERENCED_SOP_INSTANCE_UID, sop_instance_uid);
-        item
-    });
+    let items = references
+        .iter()
+        .map(|(sop_class_uid, sop_instance_uid)| reference_item(sop_class_uid, sop_instance_uid));
     let mut information = DataSet::new();
     information.put_uid(tags::TRANSACTION_UID, transaction_uid);
     information.put_sequence(tags::REFERENCED_SOP_SEQUENCE, items.collect());
     information
+}
+
+/// The item that names an instance (PS3.3 Table 10-11).
+pub fn reference_item(sop_class_uid: &str, sop_instance_uid: &str) -> DataSet {
+    let mut item = DataSet::new();
+    item.put_uid(tags::REFERENCED_SOP_CLASS_UID, sop_class_uid);
+    item.put_uid(tags::REFERENCED_SOP_INSTANCE_UID, sop_instance_uid);
+    item
+}
+
+/// SOP Class UID and SOP Instance UID that an item names.
+///
+/// # Errors
+/// [`Kind::Malformed`] when one is missing or no UID.
+pub fn read_reference(item: &DataSet) -> Result<(String, String)> {
+    let uid = |tag| item.uid(tag).map(|uid| uid.to_string());
+    uid(tags::REFERENCED_SOP_CLASS_UID)
+        .zip(uid(tags::REFERENCED_SOP_INSTANCE_UID))
+        .ok_or_else(|| Error::new(Kind::Malformed, "an item lacks a UID"))
 }
 
 impl CommitmentReport {
@@ -69,25 +85,21 @@ impl CommitmentReport {
     /// # Errors
     /// [`Kind::Malformed`] when the transaction or an instance is not named.
     pub fn read(information: &DataSet) -> Result<Self> {
-        let malformed = |message: &str| Error::new(Kind::Malformed, message);
         let transaction_uid = information
             .uid(tags::TRANSACTION_UID)
-            .ok_or_else(|| malformed("Transaction UID is missing or no UID"))?;
-        let reference = |item: &DataSet| {
-            let uid = |tag| item.uid(tag).map(|uid| uid.to_string());
-            uid(tags::REFERENCED_SOP_CLASS_UID)
-                .zip(uid(tags::REFERENCED_SOP_INSTANCE_UID))
-                .ok_or_else(|| malformed("an item lacks a UID"))
-        };
+            .ok_or_else(|| Error::new(Kind::Malformed, "Transaction UID is missing or no UID"))?;
         let committed = information.items(tags::REFERENCED_SOP_SEQUENCE);
         let failed = information.items(tags::FAILED_SOP_SEQUENCE);
         Ok(Self {
             transaction_uid: transaction_uid.to_string(),
-            committed: committed.iter().map(reference).collect::<Result<_>>()?,
+            committed: committed
+                .iter()
+                .map(read_reference)
+                .collect::<Result<_>>()?,
             failed: failed
                 .iter()
                 .map(|item| {
-                    let (sop_class_uid, sop_instance_uid) = reference(item)?;
+                    let (sop_class_uid, sop_instance_uid) = read_reference(item)?;
                     let reason = item.integer(tags::FAILURE_REASON);
                     Ok(NotCommitted {
                         sop_class_uid,
