@@ -18,12 +18,16 @@ use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Instances that wait for the committer, at most.
 const WAITING_MAX: usize = 4096;
 /// Instances that share a flush, at most.
 const BATCH_MAX: usize = 512;
+/// How long those that are there wait for those that came together with them the last time: less
+/// than a flush takes.
+const COMPANION_WAIT: Duration = Duration::from_micros(150);
 
 /// The sending side.
 #[derive(Debug)]
@@ -58,6 +62,7 @@ impl Committer {
             writer,
             different_duplicate,
             is_index_behind: false,
+            batch_before: 0,
         };
         let handle = std::thread::Builder::new()
             .name("committer".into())
@@ -131,6 +136,8 @@ struct CommitterThread {
     different_duplicate: DifferentDuplicate,
     /// Whether the ledger has records that the index could not take.
     is_index_behind: bool,
+    /// How many instances the last batch had.
+    batch_before: usize,
 }
 
 impl CommitterThread {
@@ -161,6 +168,7 @@ impl CommitterThread {
     fn take(&mut self, work: Work, receiver: &Receiver<Work>) {
         let mut batch = Vec::new();
         let mut batch_bytes = 0;
+        let mut patience = None;
         let mut next = Some(work);
         while let Some(work) = next {
             match work {
@@ -182,9 +190,29 @@ impl CommitterThread {
                     self.run_errand(errand);
                 }
             }
-            next = receiver.try_recv().ok();
+            next = receiver
+                .try_recv()
+                .ok()
+                .or_else(|| self.companion(receiver, batch.len(), &mut patience));
         }
+        self.batch_before = batch.len();
         self.store(batch);
+    }
+
+    /// Waits a moment for what is likely to come: senders that were answered together send their
+    /// next instances together, and a flush for all of them costs as much as one for the first.
+    fn companion(
+        &self,
+        receiver: &Receiver<Work>,
+        waiting: usize,
+        patience: &mut Option<Instant>,
+    ) -> Option<Work> {
+        if waiting == 0 || waiting >= self.batch_before {
+            return None;
+        }
+        let until = *patience.get_or_insert_with(|| Instant::now() + COMPANION_WAIT);
+        let left = until.saturating_duration_since(Instant::now());
+        receiver.recv_timeout(left).ok()
     }
 
     fn store(&mut self, batch: Vec<Waiting>) {
