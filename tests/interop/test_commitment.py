@@ -147,15 +147,44 @@ def test_the_report_survives_a_restart(archive):
     requestor.close()
 
 
-def test_a_transaction_uid_is_not_used_twice_at_once(requestor, archive):
-    data_sets = make.study(1)
+def test_a_transaction_uid_is_used_up_by_its_report(requestor, archive):
+    """PS3.4 J.3.3.1.2: no longer active, and not to be used again; also not after a restart."""
+    data_sets = make.study(2)
     archive.store(*data_sets)
     asked = request(references(data_sets))
     assert requestor.ask(asked).Status == 0x0000
     eventually(lambda: requestor.reports)
-    requestor.arrived.clear()
-    status = requestor.ask(asked).Status
-    assert status in (0x0000, 0x0110, 0x0131, 0x0210), f"{status:04X}"
+    # The report's acknowledgement may still be on its way when the request comes again.
+    eventually(lambda: requestor.ask(asked).Status == 0x0131)
+    archive.restart()
+    assert requestor.ask(asked).Status == 0x0131
+    assert requestor.ask(request(references(data_sets[:1]), asked.TransactionUID)).Status == 0x0131
+    again = request(references(data_sets))
+    assert requestor.ask(again).Status == 0x0000
+    eventually(lambda: len(requestor.reports) > 1)
+    assert [report.TransactionUID for _, report, _ in requestor.reports] == [asked.TransactionUID, again.TransactionUID]
+
+
+def test_a_transaction_that_is_open_may_be_asked_for_again(archive):
+    """Who is not sure that the request arrived asks again; the result is told once. Another request is refused."""
+    data_sets = make.study(2)
+    requestor = Requestor(archive)
+    archive.peers = {"MODALITY": requestor.port}
+    archive.write_config()
+    archive.restart()
+    archive.store(*data_sets)
+    port = requestor.port
+    requestor.server.shutdown()
+    requestor.server = None
+    asked = request(references(data_sets))
+    assert requestor.ask(asked).Status == 0x0000
+    assert requestor.ask(asked).Status == 0x0000
+    assert requestor.ask(request(references(data_sets[:1]), asked.TransactionUID)).Status == 0x0131
+    requestor.listen(port)
+    eventually(lambda: requestor.reports, seconds=90)
+    eventually(lambda: requestor.ask(asked).Status == 0x0131)
+    assert len(requestor.reports) == 1
+    requestor.close()
 
 
 @pytest.mark.parametrize("spoil", ["transaction", "references", "empty"])

@@ -1,5 +1,6 @@
 """The OpenAPI document against the server that serves it, and Retrieve Capabilities (PS3.18 8.9)."""
 
+import json
 import re
 import xml.etree.ElementTree
 
@@ -25,7 +26,18 @@ def stored(shared):
     assert shared.store(one, gone) == [0, 0]
     answer = httpx.delete(f"{shared.web}/studies/{gone.StudyInstanceUID}", timeout=30)
     one.deletion = re.search(r"\d+", answer.headers["location"].rsplit("/deletions/")[1])[0]
+    one.transaction = make.uid()
+    answer = httpx.post(f"{shared.web}/commitment-requests/{one.transaction}", content=commitment(one), headers={"Content-Type": JSON}, timeout=30)
+    assert answer.status_code == 200
     return one
+
+
+def commitment(one) -> bytes:
+    """A request for the commitment of an instance."""
+    return json.dumps({"00081199": {"vr": "SQ", "Value": [{
+        "00081150": {"vr": "UI", "Value": [one.SOPClassUID]},
+        "00081155": {"vr": "UI", "Value": [one.SOPInstanceUID]},
+    }]}}).encode()
 
 
 def fill(path: str, one) -> str:
@@ -37,6 +49,7 @@ def fill(path: str, one) -> str:
         "frames": "1",
         "path": "7FE00010",
         "deletion": one.deletion,
+        "transaction": one.transaction,
         "file": "start.css",
     }
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
@@ -92,7 +105,7 @@ def test_every_get_answers_as_described(shared, document, stored):
 
 def test_every_get_of_what_is_not_there_answers_as_described(shared, document):
     nobody = make.instance()
-    nobody.deletion = "999999"
+    nobody.deletion, nobody.transaction = "999999", make.uid()
     for path, method, operation in operations(document, "get"):
         if "{" not in path:
             continue
@@ -120,9 +133,11 @@ def test_posts_and_deletes_answer_as_described(shared, document):
         one = make.instance()
         if method == "delete":
             assert shared.store(one) == [0]
-        one.deletion = "999999"
+        one.deletion, one.transaction = "999999", make.uid()
         body, headers = b"", {}
-        if operation.get("requestBody"):
+        if "{transaction}" in path:
+            body, headers = commitment(one), {"Content-Type": JSON}
+        elif operation.get("requestBody"):
             body = multipart([({"Content-Type": DICOM}, make.part10(one))])
             headers = {"Content-Type": f'multipart/related; type="{DICOM}"; boundary=gantry-interop-boundary'}
         where = shared.http + fill(path, one)

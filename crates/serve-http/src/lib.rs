@@ -11,6 +11,7 @@ mod body_cache;
 mod browser_headers;
 mod bulk_path;
 mod caller;
+mod commitment_module;
 mod compression;
 pub mod conditional;
 pub mod config;

@@ -98,6 +98,7 @@ fn describe_path_parameter(name: &str) -> &'static str {
         "study" => "Study Instance UID",
         "series" => "Series Instance UID",
         "instance" => "SOP Instance UID",
+        "transaction" => "Transaction UID",
         "frames" => "Frame numbers, counted from 1, separated by commas",
         "path" => "Tag of an element; inside sequences tags and item numbers (from 0) in turn",
         _ => "Part of the path",

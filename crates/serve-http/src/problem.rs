@@ -17,6 +17,8 @@ pub enum Purpose {
     Store,
     /// Deleting or restoring.
     Remove,
+    /// Asking for storage commitment.
+    Commit,
 }
 
 /// The HTTP status of a kind of failure.
@@ -32,7 +34,9 @@ pub fn status_of(kind: Kind, purpose: Purpose) -> StatusCode {
         (Kind::Conflict, _) => StatusCode::CONFLICT,
         (Kind::Unsupported, Purpose::Store) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (Kind::Unsupported, Purpose::Retrieve) => StatusCode::NOT_ACCEPTABLE,
-        (Kind::Unsupported, Purpose::Search | Purpose::Remove) => StatusCode::NOT_IMPLEMENTED,
+        (Kind::Unsupported, Purpose::Search | Purpose::Remove | Purpose::Commit) => {
+            StatusCode::NOT_IMPLEMENTED
+        }
         (Kind::OutOfResources, Purpose::Store) => StatusCode::INSUFFICIENT_STORAGE,
         (Kind::OutOfResources, _) => StatusCode::SERVICE_UNAVAILABLE,
         // Nobody is listening any more; the status is for the log.
@@ -148,25 +152,26 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_status_for_every_purpose() {
-        // Retrieve, Search, Store, Remove.
+        // Retrieve, Search, Store, Remove, Commit.
         for (kind, expect) in [
-            (Kind::Malformed, [400, 400, 400, 400]),
-            (Kind::MismatchedSopClass, [400, 400, 409, 400]),
-            (Kind::Unauthenticated, [401; 4]),
-            (Kind::Forbidden, [403; 4]),
-            (Kind::NotFound, [404; 4]),
-            (Kind::Gone, [410; 4]),
-            (Kind::Conflict, [409; 4]),
-            (Kind::Unsupported, [406, 501, 415, 501]),
-            (Kind::OutOfResources, [503, 503, 507, 503]),
-            (Kind::Cancelled, [503; 4]),
-            (Kind::Internal, [500; 4]),
+            (Kind::Malformed, [400; 5]),
+            (Kind::MismatchedSopClass, [400, 400, 409, 400, 400]),
+            (Kind::Unauthenticated, [401; 5]),
+            (Kind::Forbidden, [403; 5]),
+            (Kind::NotFound, [404; 5]),
+            (Kind::Gone, [410; 5]),
+            (Kind::Conflict, [409; 5]),
+            (Kind::Unsupported, [406, 501, 415, 501, 501]),
+            (Kind::OutOfResources, [503, 503, 507, 503, 503]),
+            (Kind::Cancelled, [503; 5]),
+            (Kind::Internal, [500; 5]),
         ] {
             let purposes = [
                 Purpose::Retrieve,
                 Purpose::Search,
                 Purpose::Store,
                 Purpose::Remove,
+                Purpose::Commit,
             ];
             let found = purposes.map(|purpose| status_of(kind, purpose).as_u16());
             assert_eq!(found, expect, "{kind:?}");

@@ -4,13 +4,13 @@ mod described;
 
 use crate::api::{header, health, status, studies};
 use crate::dicomweb::{
-    bulk_data, capabilities, delete, frames, instances, metadata, pixel_data, qido, rendered, stow,
+    bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido, rendered, stow,
     thumbnail, wado_uri,
 };
 use crate::routes::{Operation, Place, Routes};
 use crate::start_page;
 use described::{
-    ACCEPT_ONLY, BULK, CAPABILITIES, DESCRIBED, FRAMES, INSTANCES, JSON, LIST, MODELS, PICTURES,
+    ACCEPT_ONLY, BULK, CAPABILITIES, COMMITMENT, DESCRIBED, FRAMES, INSTANCES, JSON, LIST, MODELS, PICTURES,
     REMOVED, RENDERED, RENDERING, RETRIEVED, SEARCH, SEARCHED, STORE_ANSWERS, STORE_REPORT, STORED,
     THUMBNAIL, WADO, WADO_PRODUCES,
 };
@@ -36,7 +36,7 @@ const LEVELS: &[Place] = &[STUDY, SERIES, INSTANCE];
 /// The table.
 pub fn routes() -> Routes {
     let routes = capability_routes(Routes::default());
-    let routes = store_routes(search_routes(routes));
+    let routes = commitment_routes(store_routes(search_routes(routes)));
     let routes = rendered_routes(retrieve_routes(routes));
     page_routes(api_routes(remove_routes(routes)))
 }
@@ -114,6 +114,26 @@ fn store_routes(routes: Routes) -> Routes {
             stow::store,
         )
         .add_at(&[STUDY], in_study, stow::store_in_study)
+}
+
+fn commitment_routes(routes: Routes) -> Routes {
+    let path = "/dicom-web/commitment-requests/{transaction}";
+    let request = Operation::post(path, "requestCommitment", "Request storage commitment")
+        .query(ACCEPT_ONLY)
+        .consumes(COMMITMENT)
+        .produces(COMMITMENT)
+        .answers(&[200, 202, 400, 403, 406, 408, 409, 413, 415, 503]);
+    let check = Operation::get(
+        path,
+        "checkCommitment",
+        "The result of a request for storage commitment",
+    )
+    .query(ACCEPT_ONLY)
+    .produces(COMMITMENT)
+    .answers(&[200, 202, 400, 403, 404, 406, 503]);
+    routes
+        .add(request, commitment::request)
+        .add(check, commitment::check)
 }
 
 fn retrieve_routes(routes: Routes) -> Routes {

@@ -71,15 +71,26 @@ pub struct Picture {
     pub height: u32,
 }
 
+impl From<Rendered> for Picture {
+    fn from(rendered: Rendered) -> Self {
+        Self {
+            bytes: rendered.bytes,
+            media_type: rendered.format.media_type(),
+            width: rendered.width,
+            height: rendered.height,
+        }
+    }
+}
+
 impl Archive {
-    /// What the header says about showing a frame. Look-up tables and overlays that the header
-    /// leaves in the stored object are read there.
-    async fn presentation(
+    /// The look-up tables and overlays of a frame that the header leaves in the stored object, by
+    /// their offsets.
+    pub(super) async fn bulk_of_presentation(
         &self,
         instance: &InstanceRef,
         facts: &Facts,
         frame_number: u32,
-    ) -> Result<Presentation> {
+    ) -> Result<HashMap<u64, Bytes>> {
         let frame = frame_number.saturating_sub(1);
         let mut values = HashMap::new();
         for element in Presentation::bulk_wanted(&facts.header, frame) {
@@ -93,9 +104,22 @@ impl Archive {
             let bytes = value.collect(TABLE_BYTES_MAX as usize).await?;
             values.insert(deferred.offset, bytes);
         }
+        Ok(values)
+    }
+
+    /// What the header says about showing a frame.
+    async fn presentation(
+        &self,
+        instance: &InstanceRef,
+        facts: &Facts,
+        frame_number: u32,
+    ) -> Result<Presentation> {
+        let values = self
+            .bulk_of_presentation(instance, facts, frame_number)
+            .await?;
         Ok(Presentation::from_data_set(
             &facts.header,
-            frame,
+            frame_number.saturating_sub(1),
             |deferred| values.get(&deferred.offset).cloned(),
         ))
     }
@@ -126,12 +150,7 @@ impl Archive {
             let request = render_request(request, presentation);
             self.codecs().render(frame, request).await?
         };
-        Ok(Picture {
-            bytes: rendered.bytes,
-            media_type: rendered.format.media_type(),
-            width: rendered.width,
-            height: rendered.height,
-        })
+        Ok(rendered.into())
     }
 
     /// All frames as one moving picture (PS3.18 8.7.4: GIF is for single and multi-frame images),
@@ -168,7 +187,11 @@ impl Archive {
     }
 }
 
-fn render_request(request: &PictureRequest, presentation: Presentation) -> RenderRequest {
+/// What the codecs are asked for.
+pub(super) fn render_request(
+    request: &PictureRequest,
+    presentation: Presentation,
+) -> RenderRequest {
     RenderRequest {
         window: request.window,
         viewport: request.viewport,

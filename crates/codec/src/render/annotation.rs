@@ -17,17 +17,35 @@ pub(super) fn burn(lines: &[String], picture: &mut Picture) {
     let margin = 2 * scale;
     for (number, line) in lines.iter().take(MAX_LINES).enumerate() {
         let top = margin + number as i64 * (CELL + 2) * scale;
-        for (place, character) in line.chars().enumerate() {
-            let left = margin + place as i64 * CELL * scale;
-            if left >= i64::from(picture.width) {
-                break;
-            }
-            let glyph = glyph(character);
-            for (dx, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
-                draw(&glyph, left + dx, top + dy, scale, 0, picture);
-            }
-            draw(&glyph, left, top, scale, 255, picture);
+        write(line, (margin, top), scale, [255; 3], picture);
+    }
+}
+
+/// Writes a line with its upper left corner there, with a black edge; each dot of the font is
+/// `scale` wide.
+pub(super) fn write(
+    line: &str,
+    (left, top): (i64, i64),
+    scale: i64,
+    colour: [u8; 3],
+    picture: &mut Picture,
+) {
+    if !(-CELL * scale..i64::from(picture.height)).contains(&top) {
+        return;
+    }
+    for (place, character) in line.chars().enumerate() {
+        let left = left + place as i64 * CELL * scale;
+        if left >= i64::from(picture.width) {
+            break;
         }
+        if left < -CELL * scale {
+            continue;
+        }
+        let glyph = glyph(character);
+        for (dx, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
+            draw(&glyph, left + dx, top + dy, scale, [0; 3], picture);
+        }
+        draw(&glyph, left, top, scale, colour, picture);
     }
 }
 
@@ -43,15 +61,15 @@ fn glyph(character: char) -> [u8; 8] {
         .unwrap_or([0; 8])
 }
 
-fn draw(glyph: &[u8; 8], left: i64, top: i64, scale: i64, level: u8, picture: &mut Picture) {
+fn draw(glyph: &[u8; 8], left: i64, top: i64, scale: i64, colour: [u8; 3], picture: &mut Picture) {
     for (row, bits) in glyph.iter().enumerate() {
         for column in (0..CELL).filter(|column| bits >> column & 1 == 1) {
             for y in 0..scale {
                 for x in 0..scale {
-                    picture.put(
+                    picture.paint(
                         left + column * scale + x,
                         top + row as i64 * scale + y,
-                        level,
+                        colour,
                     );
                 }
             }

@@ -26,36 +26,31 @@ struct Pipeline<'a> {
 pub(super) fn develop(frame: &Frame, request: &RenderRequest) -> Result<Picture> {
     let image = &frame.image;
     let values = Values::of(frame)?;
-    let pipeline = Pipeline {
-        presentation: &request.presentation,
-        voi: choose_voi(&values, image, request)?,
-        inverse: request
-            .presentation
-            .inverse
-            .unwrap_or(image.photometric == Photometric::Monochrome1),
-    };
-    let levels = match &values {
-        Values::Words {
-            samples,
-            bits,
-            signed,
-        } => {
-            let table = pipeline.table(*bits, *signed);
-            let mask = table.len() - 1;
-            samples
-                .iter()
-                .map(|sample| table[usize::from(*sample) & mask])
-                .collect()
-        }
-        Values::Numbers(numbers) => numbers
-            .iter()
-            .map(|number| pipeline.level(*number))
-            .collect(),
-    };
+    let pipeline = Pipeline::new(&values, image, request)?;
     Ok(Picture {
         width: image.columns,
         height: image.rows,
-        pixels: Pixels::Grey(levels),
+        pixels: Pixels::Grey(values.mapped(|stored| pipeline.level(stored))),
+    })
+}
+
+/// Develops a frame of one sample a pixel whose values of interest a palette maps to colours: the
+/// pipeline for pseudo-color (PS3.4 N.2.6).
+pub(super) fn develop_in_colour(frame: &Frame, request: &RenderRequest) -> Result<Picture> {
+    let image = &frame.image;
+    let palette = request.presentation.palette.as_ref();
+    let palette = palette.ok_or_else(|| Error::unsupported("pseudo-color without a palette"))?;
+    let values = Values::of(frame)?;
+    let pipeline = Pipeline::new(&values, image, request)?;
+    let colours = values.mapped(|stored| {
+        let fraction = pipeline.fraction(stored).unwrap_or(0.0);
+        [&palette.red, &palette.green, &palette.blue]
+            .map(|lut| lut.byte(lut.first as f64 + fraction * (lut.entries.len() - 1) as f64))
+    });
+    Ok(Picture {
+        width: image.columns,
+        height: image.rows,
+        pixels: Pixels::Rgb(colours.into_flattened()),
     })
 }
 
@@ -120,6 +115,28 @@ impl Values {
         })
     }
 
+    /// What becomes of each value.
+    fn mapped<T: Copy>(&self, map: impl Fn(f64) -> T) -> Vec<T> {
+        match self {
+            Self::Words {
+                samples,
+                bits,
+                signed,
+            } => {
+                // Of every possible sample once.
+                let table: Vec<T> = (0..1usize << bits)
+                    .map(|raw| map(meaning(raw, *bits, *signed)))
+                    .collect();
+                let mask = table.len() - 1;
+                samples
+                    .iter()
+                    .map(|sample| table[usize::from(*sample) & mask])
+                    .collect()
+            }
+            Self::Numbers(numbers) => numbers.iter().map(|number| map(*number)).collect(),
+        }
+    }
+
     /// Each value that occurs, with how often it does.
     fn counted(&self) -> Vec<(f64, u64)> {
         match self {
@@ -161,18 +178,27 @@ fn meaning(raw: usize, bits: u32, signed: bool) -> f64 {
     }) as f64
 }
 
-impl Pipeline<'_> {
-    /// The level of every possible sample.
-    fn table(&self, bits: u32, signed: bool) -> Vec<u8> {
-        (0..1usize << bits)
-            .map(|raw| self.level(meaning(raw, bits, signed)))
-            .collect()
+impl<'a> Pipeline<'a> {
+    fn new(values: &Values, image: &ImageDescription, request: &'a RenderRequest) -> Result<Self> {
+        let presentation = &*request.presentation;
+        let is_inverse = image.photometric == Photometric::Monochrome1;
+        Ok(Self {
+            presentation,
+            voi: choose_voi(values, image, request)?,
+            inverse: presentation.inverse.unwrap_or(is_inverse),
+        })
     }
 
     fn level(&self, stored: f64) -> u8 {
+        let fraction = self.fraction(stored);
+        fraction.map_or(0, |fraction| (fraction * 255.0 + 0.5) as u8)
+    }
+
+    /// How bright a value is, from 0 to 1; nothing for what is to be black anyhow.
+    fn fraction(&self, stored: f64) -> Option<f64> {
         // Turned around, padding would become a glaring background.
         if stored.is_nan() || (self.inverse && is_padding(self.presentation, stored)) {
-            return 0;
+            return None;
         }
         let value = modality(self.presentation, stored);
         let mut level = match self.voi {
@@ -185,7 +211,7 @@ impl Pipeline<'_> {
         if self.inverse {
             level = 1.0 - level;
         }
-        (level * 255.0 + 0.5) as u8
+        Some(level)
     }
 }
 

@@ -45,18 +45,20 @@ impl Presentation {
     }
 }
 
-struct Reader<'a, F> {
-    data_set: &'a DataSet,
-    frame: u32,
-    fetch: F,
+/// A header and where to get its deferred values.
+pub(super) struct Reader<'a, F> {
+    pub data_set: &'a DataSet,
+    pub frame: u32,
+    pub fetch: F,
 }
 
 impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
     fn read(mut self) -> Presentation {
         let data_set = self.data_set;
         let is_inverse = data_set.ascii(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE");
-        let modality_lut = self.modality_lut();
-        let can_be_negative = may_be_negative(data_set, &modality_lut);
+        let signed = is_signed(data_set);
+        let modality_lut = self.modality_lut(signed);
+        let can_be_negative = may_be_negative(data_set, signed, &modality_lut);
         Presentation {
             windows: self.windows(),
             voi_luts: self.luts(data_set, tags::VOILUT_SEQUENCE, can_be_negative),
@@ -72,6 +74,7 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
                 .unwrap_or_default()
                 .to_owned(),
             modality_lut,
+            softcopy: None,
         }
     }
 
@@ -101,10 +104,11 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
         groups.filter_map(|group| group.items(tag).first()).next()
     }
 
-    fn modality_lut(&mut self) -> ModalityLut {
+    /// Modality LUT (PS3.3 C.11.1); `signed` tells of the pixels.
+    pub fn modality_lut(&mut self, signed: bool) -> ModalityLut {
         let data_set = self.data_set;
         if let Some(lut) = self
-            .luts(data_set, tags::MODALITY_LUT_SEQUENCE, is_signed(data_set))
+            .luts(data_set, tags::MODALITY_LUT_SEQUENCE, signed)
             .pop()
         {
             return ModalityLut::Table(lut);
@@ -123,26 +127,11 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
 
     fn windows(&self) -> Vec<Window> {
         let group = self.functional_group(tags::FRAME_VOILUT_SEQUENCE);
-        let source = group.unwrap_or(self.data_set);
-        let centers = source.decimals(tags::WINDOW_CENTER);
-        let widths = source.decimals(tags::WINDOW_WIDTH);
-        let function = match source.ascii(tags::VOILUT_FUNCTION) {
-            Some("LINEAR_EXACT") => VoiFunction::LinearExact,
-            Some("SIGMOID") => VoiFunction::Sigmoid,
-            _ => VoiFunction::Linear,
-        };
-        let pairs = centers.into_iter().zip(widths).take(MAX_ALTERNATIVES);
-        pairs
-            .map(|(center, width)| Window {
-                center,
-                width,
-                function,
-            })
-            .collect()
+        windows_of(group.unwrap_or(self.data_set))
     }
 
     /// The tables of a sequence of LUT items (PS3.3 C.11.1, C.11.2).
-    fn luts(&mut self, data_set: &DataSet, sequence: Tag, signed: bool) -> Vec<Lut> {
+    pub fn luts(&mut self, data_set: &DataSet, sequence: Tag, signed: bool) -> Vec<Lut> {
         let items = data_set.items(sequence).iter().take(MAX_ALTERNATIVES);
         items
             .filter_map(|item| {
@@ -168,7 +157,8 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
         ])
     }
 
-    fn palette(&mut self) -> Option<Palette> {
+    /// Palette Color Lookup Tables (PS3.3 C.7.9).
+    pub fn palette(&mut self) -> Option<Palette> {
         let red = self.palette_lut(
             tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
             tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
@@ -220,7 +210,8 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
             .collect()
     }
 
-    fn overlay(&mut self, group: u16) -> Option<Overlay> {
+    /// The overlay plane of a group (PS3.3 C.9.2).
+    pub fn overlay(&mut self, group: u16) -> Option<Overlay> {
         let data_set = self.data_set;
         let number = |element| data_set.integer(Tag(group, element));
         let rows = u32::try_from(number(0x0010)?).ok()?;
@@ -263,7 +254,7 @@ impl<F: FnMut(&Element, Deferred) -> Option<Bytes>> Reader<'_, F> {
     }
 
     /// At the top, or of the first optical path that has one (PS3.3 C.8.12.5).
-    fn icc_profile(&mut self) -> Option<Bytes> {
+    pub fn icc_profile(&mut self) -> Option<Bytes> {
         let data_set = self.data_set;
         let paths = data_set
             .items(tags::OPTICAL_PATH_SEQUENCE)
@@ -298,8 +289,31 @@ fn is_signed(data_set: &DataSet) -> bool {
     data_set.integer(tags::PIXEL_REPRESENTATION) == Some(1)
 }
 
+/// The windows of the VOI LUT macro (PS3.3 C.11.2).
+pub(super) fn windows_of(source: &DataSet) -> Vec<Window> {
+    let centers = source.decimals(tags::WINDOW_CENTER);
+    let widths = source.decimals(tags::WINDOW_WIDTH);
+    let function = match source.ascii(tags::VOILUT_FUNCTION) {
+        Some("LINEAR_EXACT") => VoiFunction::LinearExact,
+        Some("SIGMOID") => VoiFunction::Sigmoid,
+        _ => VoiFunction::Linear,
+    };
+    let pairs = centers.into_iter().zip(widths).take(MAX_ALTERNATIVES);
+    pairs
+        .map(|(center, width)| Window {
+            center,
+            width,
+            function,
+        })
+        .collect()
+}
+
 /// Whether the input of the VOI LUT can be negative, so that its descriptor must be read signed.
-fn may_be_negative(data_set: &DataSet, modality_lut: &ModalityLut) -> bool {
+pub(super) fn may_be_negative(
+    data_set: &DataSet,
+    signed: bool,
+    modality_lut: &ModalityLut,
+) -> bool {
     let declared = data_set
         .items(tags::VOILUT_SEQUENCE)
         .first()
@@ -307,10 +321,8 @@ fn may_be_negative(data_set: &DataSet, modality_lut: &ModalityLut) -> bool {
         .is_some_and(|element| element.vr == Vr::SS);
     declared
         || match modality_lut {
-            ModalityLut::Identity => is_signed(data_set),
-            ModalityLut::Rescale { slope, intercept } => {
-                is_signed(data_set) || *slope < 0.0 || *intercept < 0.0
-            }
+            ModalityLut::Identity => signed,
+            ModalityLut::Rescale { slope, intercept } => signed || *slope < 0.0 || *intercept < 0.0,
             ModalityLut::Table(_) => false,
         }
 }

@@ -2,7 +2,8 @@
 //! parameters of a rendered resource (PS3.18 8.3.5).
 //!
 //! The steps in their order: modality LUT, VOI, presentation LUT or palette or colour conversion;
-//! overlays; region and size; colour management; annotation; encoding.
+//! overlays; region and size; colour management; annotation; encoding. A presentation state has
+//! steps of its own after the first ([`softcopy`]).
 
 mod annotation;
 mod colour;
@@ -15,6 +16,7 @@ mod overlay;
 mod picture;
 pub mod presentation;
 pub mod request;
+pub mod softcopy;
 mod viewport;
 
 pub use encode::Animation;
@@ -36,6 +38,9 @@ pub fn render(frame: &Frame, request: &RenderRequest) -> Result<Rendered> {
 fn compose(frame: &Frame, request: &RenderRequest) -> Result<(Picture, Option<Vec<u8>>)> {
     let presentation = &*request.presentation;
     let mut picture = develop(frame, request)?;
+    if let Some(softcopy) = &presentation.softcopy {
+        return softcopy::compose(frame, picture, softcopy, request);
+    }
     if request.overlays {
         overlay::burn(frame, &presentation.overlays, &mut picture);
     }
@@ -57,10 +62,16 @@ fn develop(frame: &Frame, request: &RenderRequest) -> Result<Picture> {
             Some(palette) => colour::of_palette(frame, palette),
             None => Err(Error::unsupported("palette colour without a palette")),
         },
+        (1, _) if has_pseudo_colour(request) => grey::develop_in_colour(frame, request),
         (1, _) => grey::develop(frame, request),
         (3, _) => colour::of_samples(frame),
         (other, _) => Err(Error::unsupported(format!(
             "rendering {other} samples a pixel"
         ))),
     }
+}
+
+fn has_pseudo_colour(request: &RenderRequest) -> bool {
+    let softcopy = request.presentation.softcopy.as_ref();
+    softcopy.is_some_and(|softcopy| softcopy.pseudo_colour)
 }

@@ -19,6 +19,17 @@ pub(super) fn burn(frame: &Frame, overlays: &[Overlay], picture: &mut Picture) {
     }
 }
 
+/// Whether an overlay has a bit set there.
+pub(super) fn covers(frame: &Frame, overlay: &Overlay, x: i64, y: i64) -> bool {
+    let within = |start: i32, extent: u32, place: i64| {
+        let start = i64::from(start);
+        (start..start + i64::from(extent)).contains(&place)
+    };
+    within(overlay.top, overlay.rows, y)
+        && within(overlay.left, overlay.columns, x)
+        && is_set(frame, overlay, x, y)
+}
+
 /// The part of an overlay's extent that is on the image, in the image's coordinates.
 fn visible(start: i32, extent: u32, limit: u32) -> std::ops::Range<i64> {
     let start = i64::from(start);

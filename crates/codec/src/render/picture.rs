@@ -52,6 +52,12 @@ impl Picture {
 
     /// Sets a pixel to a grey level; outside nothing happens.
     pub fn put(&mut self, x: i64, y: i64, level: u8) {
+        self.paint(x, y, [level; 3]);
+    }
+
+    /// Sets a pixel to a colour, of which a grey picture takes the first sample; outside nothing
+    /// happens.
+    pub fn paint(&mut self, x: i64, y: i64, colour: [u8; 3]) {
         let (width, height, samples) = (
             i64::from(self.width),
             i64::from(self.height),
@@ -60,7 +66,7 @@ impl Picture {
         if (0..width).contains(&x) && (0..height).contains(&y) {
             let start = (y * width + x) as usize * samples;
             if let Some(pixel) = self.bytes_mut().get_mut(start..start + samples) {
-                pixel.fill(level);
+                pixel.copy_from_slice(&colour[..samples]);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the header says about showing a frame.
 
+use super::softcopy::Softcopy;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub struct Presentation {
     pub pixel_aspect: Option<(f64, f64)>,
     /// Modality (0008,0060), which decides how a window is found when there is none.
     pub modality: String,
+    /// What a presentation state adds; it has set what is above too.
+    pub softcopy: Option<Softcopy>,
 }
 
 /// From stored values to values with a meaning.

@@ -14,13 +14,13 @@ const MAX_PIXELS: u64 = 1 << 26;
 
 /// A part of the frame, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Region {
-    left: f64,
-    top: f64,
-    width: f64,
-    height: f64,
-    flip_x: bool,
-    flip_y: bool,
+pub(super) struct Region {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+    pub flip_x: bool,
+    pub flip_y: bool,
 }
 
 /// Cuts the region out, brings it to its size, and flips it.
@@ -43,14 +43,12 @@ pub(super) fn apply(
         Some(viewport) => viewport.fit(shown)?,
         None => (whole_pixels(shown.0), whole_pixels(shown.1)),
     };
-    if width > MAX_SIDE.max(picture.width)
-        || height > MAX_SIDE.max(picture.height)
-        || u64::from(width) * u64::from(height) > MAX_PIXELS.max(picture.bytes().len() as u64)
-    {
-        return Err(Error::request(format!(
-            "a picture of {width} by {height} pixels"
-        )));
-    }
+    check_size(
+        width,
+        height,
+        picture.width.max(picture.height),
+        picture.bytes().len(),
+    )?;
     let mut scaled =
         if region.is_whole(&picture) && (width, height) == (picture.width, picture.height) {
             picture
@@ -91,7 +89,7 @@ impl Region {
 
 impl Viewport {
     /// The region of a frame; an error when it leaves the frame.
-    fn region(&self, columns: u32, rows: u32) -> Result<Region> {
+    pub(super) fn region(&self, columns: u32, rows: u32) -> Result<Region> {
         let (left, top) = (self.x.unwrap_or(0.0), self.y.unwrap_or(0.0));
         let width = self.region_width.unwrap_or(f64::from(columns) - left);
         let height = self.region_height.unwrap_or(f64::from(rows) - top);
@@ -118,7 +116,7 @@ impl Viewport {
     }
 
     /// The size that keeps the shape and fits into the viewport.
-    fn fit(&self, (width, height): (f64, f64)) -> Result<(u32, u32)> {
+    pub(super) fn fit(&self, (width, height): (f64, f64)) -> Result<(u32, u32)> {
         if self.width == 0 || self.height == 0 {
             return Err(Error::request("a viewport without extent"));
         }
@@ -132,7 +130,25 @@ fn whole_pixels(length: f64) -> u32 {
     (length.round() as u32).max(1)
 }
 
-fn resize(picture: &Picture, region: &Region, width: u32, height: u32) -> Result<Picture> {
+/// Whether a picture may have this size: not beyond the limits, or not beyond the image's own.
+pub(super) fn check_size(width: u32, height: u32, own_side: u32, own_pixels: usize) -> Result<()> {
+    let side = MAX_SIDE.max(own_side);
+    let pixels = u64::from(width) * u64::from(height);
+    if width > side || height > side || pixels > MAX_PIXELS.max(own_pixels as u64) {
+        return Err(Error::request(format!(
+            "a picture of {width} by {height} pixels"
+        )));
+    }
+    Ok(())
+}
+
+/// Cuts a region out and brings it to a size.
+pub(super) fn resize(
+    picture: &Picture,
+    region: &Region,
+    width: u32,
+    height: u32,
+) -> Result<Picture> {
     let failed = |error: &dyn std::fmt::Display| Error::request(format!("this viewport: {error}"));
     let kind = if picture.samples() == 1 {
         PixelType::U8

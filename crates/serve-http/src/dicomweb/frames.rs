@@ -62,7 +62,16 @@ impl FrameList {
         resource: &Resource,
         asked: &Asked,
     ) -> Result<InstanceRef, Problem> {
-        let instance = single(resource.instances(context, &asked.principal).await?)?;
+        self.of(single(
+            resource.instances(context, &asked.principal).await?,
+        )?)
+    }
+
+    /// The instance, if it has these frames.
+    ///
+    /// # Errors
+    /// 404 when it has not all of them.
+    pub fn of(&self, instance: InstanceRef) -> Result<InstanceRef, Problem> {
         let count = instance.number_of_frames;
         match self.numbers.iter().find(|&&number| number > count) {
             None => Ok(instance),

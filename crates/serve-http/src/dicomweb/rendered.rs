@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use gantry_archive::retrieve::{InstanceRef, PictureRequest};
+use gantry_archive::retrieve::{InstanceRef, PictureRequest, Presented};
 use gantry_archive::{Archive, Error};
 use gantry_codec::render::Format;
 use gantry_core::level::Level;
@@ -51,24 +51,16 @@ pub async fn frames(
     frames: FrameList,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let instance = frames.instance(&context, &resource, &asked).await?;
-    let numbers = frames.numbers;
     let rendering = Rendering::parse(&context, &asked)?;
-    let acceptable = asked.acceptable(PICTURES)?;
-    match (numbers.as_slice(), best(&acceptable, PICTURES)) {
-        ([number], Some(offer)) if offer.packaging == Packaging::Single => {
-            rendering
-                .one(&instance, Some(*number), offer.media_type)
-                .await
-        }
-        _ => {
-            let offer = first_multipart(&acceptable, PICTURES)?;
-            let jobs = numbers
-                .into_iter()
-                .map(|number| (instance.clone(), Some(number)));
-            rendering.many(jobs.collect(), offer.media_type).await
-        }
+    let instance = frames::single(resource.instances(&context, &asked.principal).await?)?;
+    if picture::form(&instance) == Form::PresentationState {
+        let numbers = frames.numbers.into_iter().map(Some).collect();
+        return rendering.presented(&instance, numbers).await;
     }
+    let instance = frames.of(instance)?;
+    let jobs = frames.numbers.into_iter();
+    let jobs = jobs.map(|number| Job::new(&instance, Some(number)));
+    rendering.pictures(jobs.collect()).await
 }
 
 /// `GET …/rendered` of a study, a series or an instance.
@@ -95,14 +87,13 @@ pub async fn retrieve(
 fn jobs(instances: &[InstanceRef], media_type: &str, jobs_max: usize) -> Vec<Job> {
     let is_text = media_type == "text/html";
     let of_instance = |instance: &InstanceRef| {
-        let instance = instance.clone();
-        let numbers = match picture::form(&instance) {
+        let numbers = match picture::form(instance) {
             Form::Frames if !is_text => 1..=instance.number_of_frames,
             Form::Report if is_text => 0..=0,
             _ => return Vec::new(),
         };
         numbers
-            .map(|number| (instance.clone(), (number > 0).then_some(number)))
+            .map(|number| Job::new(instance, (number > 0).then_some(number)))
             .collect()
     };
     instances
@@ -112,8 +103,25 @@ fn jobs(instances: &[InstanceRef], media_type: &str, jobs_max: usize) -> Vec<Job
         .collect()
 }
 
-/// An instance and one of its frames.
-type Job = (InstanceRef, Option<u32>);
+/// A picture to make.
+#[derive(Clone)]
+struct Job {
+    /// The instance that is asked for.
+    instance: InstanceRef,
+    number: Option<u32>,
+    /// What it shows, if it is a presentation state.
+    presented: Option<Presented>,
+}
+
+impl Job {
+    fn new(instance: &InstanceRef, number: Option<u32>) -> Self {
+        Self {
+            instance: instance.clone(),
+            number,
+            presented: None,
+        }
+    }
+}
 
 fn best(acceptable: &[Acceptable], offers: &'static [Offer]) -> Option<&'static Offer> {
     offers.get(acceptable.first()?.offer)
@@ -157,7 +165,7 @@ impl<'a> Rendering<'a> {
                 let acceptable = self.asked.acceptable(PICTURES)?;
                 match best(&acceptable, PICTURES) {
                     Some(offer) if offer.packaging == Packaging::Single => {
-                        self.one(&instance, None, offer.media_type).await
+                        self.one(Job::new(&instance, None), offer.media_type).await
                     }
                     _ => {
                         let media_type = first_multipart(&acceptable, PICTURES)?.media_type;
@@ -169,13 +177,17 @@ impl<'a> Rendering<'a> {
             }
             Form::Video(media_type) => self.video(instance, media_type).await,
             Form::Document => self.document(instance).await,
+            Form::PresentationState => self.presented(&instance, vec![None]).await,
             Form::Report => {
                 let acceptable = self.asked.acceptable(REPORTS)?;
                 match best(&acceptable, REPORTS) {
                     Some(offer) if offer.packaging == Packaging::Single => {
-                        self.one(&instance, None, offer.media_type).await
+                        self.one(Job::new(&instance, None), offer.media_type).await
                     }
-                    _ => self.many(vec![(instance, None)], "text/html").await,
+                    _ => {
+                        self.many(vec![Job::new(&instance, None)], "text/html")
+                            .await
+                    }
                 }
             }
             Form::Waveform | Form::Other => {
@@ -184,21 +196,52 @@ impl<'a> Rendering<'a> {
         }
     }
 
-    /// One picture or report as the body.
-    async fn one(
+    /// The image that a presentation state refers to, as it says (PS3.18 8.3.5); numbers are
+    /// those of the image's frames.
+    async fn presented(
         &self,
-        instance: &InstanceRef,
-        number: Option<u32>,
-        media_type: &str,
+        state: &InstanceRef,
+        numbers: Vec<Option<u32>>,
     ) -> Result<Response, Problem> {
-        let tag = self.entity_tag(
-            std::slice::from_ref(&(instance.clone(), number)),
-            media_type,
-        );
+        if self.parameters.window.is_some() {
+            return Err(Problem::bad_request(
+                "a window does not go with a presentation state",
+            ));
+        }
+        let (archive, principal) = (&self.context.archive, &self.asked.principal);
+        let mut jobs: Vec<Job> = Vec::new();
+        for number in numbers {
+            let first = jobs.first().and_then(|job| job.presented.as_ref());
+            let image = first.map(|first| &first.image);
+            let presented = archive.presented(principal, state, image, number).await;
+            jobs.push(Job {
+                presented: Some(presented.map_err(failed)?),
+                ..Job::new(state, number)
+            });
+        }
+        self.pictures(jobs).await
+    }
+
+    /// Pictures: one as the body if that is liked best, several in parts.
+    async fn pictures(&self, jobs: Vec<Job>) -> Result<Response, Problem> {
+        let acceptable = self.asked.acceptable(PICTURES)?;
+        match (jobs.as_slice(), best(&acceptable, PICTURES)) {
+            ([job], Some(offer)) if offer.packaging == Packaging::Single => {
+                self.one(job.clone(), offer.media_type).await
+            }
+            _ => {
+                let offer = first_multipart(&acceptable, PICTURES)?;
+                self.many(jobs, offer.media_type).await
+            }
+        }
+    }
+
+    /// One picture or report as the body.
+    async fn one(&self, job: Job, media_type: &str) -> Result<Response, Problem> {
+        let tag = self.entity_tag(std::slice::from_ref(&job), media_type);
         if let Some(response) = reply::precondition(self.asked, &tag, Freshness::Immutable) {
             return Ok(response);
         }
-        let job = (instance.clone(), number);
         let part = render(self.context.archive.clone(), job, self.maker(media_type)).await;
         let part = part.map_err(failed)?;
         let content_type = content_type_of(media_type);
@@ -310,12 +353,15 @@ impl<'a> Rendering<'a> {
         let form = format!("{media_type} {:?}", self.parameters);
         let numbers: Vec<[u8; 4]> = jobs
             .iter()
-            .map(|(_, number)| number.unwrap_or(0).to_le_bytes())
+            .map(|job| job.number.unwrap_or(0).to_le_bytes())
             .collect();
         let mut parts: Vec<&[u8]> = vec![b"rendered", form.as_bytes()];
-        for ((instance, _), number) in jobs.iter().zip(&numbers) {
-            parts.push(&instance.digest);
+        for (job, number) in jobs.iter().zip(&numbers) {
+            parts.push(&job.instance.digest);
             parts.push(number);
+            if let Some(presented) = &job.presented {
+                parts.push(&presented.image.digest);
+            }
         }
         EntityTag::of(&parts)
     }
@@ -350,17 +396,25 @@ struct Part {
 }
 
 async fn render(archive: Arc<Archive>, job: Job, maker: Maker) -> Result<Part, Error> {
-    let (instance, number) = job;
+    let Job {
+        instance,
+        number,
+        presented,
+    } = job;
+    let shown = presented.as_ref().map_or(&instance, |shown| &shown.image);
     let bytes = match maker.format {
         Some(format) => {
             let header = if maker.needs_header {
-                Some(archive.header(&instance).await?)
+                Some(archive.header(shown).await?)
             } else {
                 None
             };
             let request: PictureRequest =
                 picture::request(&maker.parameters, number, format, header.as_ref());
-            archive.render(&instance, &request).await?.bytes
+            match &presented {
+                Some(presented) => archive.render_presented(presented, &request).await?.bytes,
+                None => archive.render(&instance, &request).await?.bytes,
+            }
         }
         None => {
             let header = archive.header(&instance).await?;

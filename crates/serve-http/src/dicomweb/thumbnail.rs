@@ -11,7 +11,7 @@ use crate::reply::{self, Freshness};
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use gantry_archive::retrieve::{InstanceRef, PictureRequest};
+use gantry_archive::retrieve::{InstanceRef, PictureRequest, Presented};
 use gantry_codec::render::{Format, IccOutput, Viewport};
 
 /// Pictures, the default first.
@@ -76,11 +76,21 @@ async fn respond(
     let format = picture::format(offer.media_type).unwrap_or(Format::Jpeg);
     let (width, height) = RenderingParameters::parse_thumbnail(&asked.query, PIXELS_MAX)?;
     let form = format!("{} {width} {height} {number:?}", offer.media_type);
-    let tag = EntityTag::of(&[b"thumbnail", &instance.digest, form.as_bytes()]);
+    let presented = presented(context, asked, instance, number).await;
+    let mut parts: Vec<&[u8]> = vec![b"thumbnail", &instance.digest, form.as_bytes()];
+    if let Some(presented) = &presented {
+        parts.push(&presented.image.digest);
+    }
+    let tag = EntityTag::of(&parts);
     if let Some(response) = reply::precondition(asked, &tag, Freshness::Immutable) {
         return Ok(response);
     }
-    let picture = thumbnail(context, instance, number, format, (width, height)).await;
+    let shown = Shown {
+        instance,
+        number,
+        presented,
+    };
+    let picture = thumbnail(context, shown, format, (width, height)).await;
     Ok(reply::with_pieces(
         asked,
         &tag,
@@ -90,16 +100,45 @@ async fn respond(
     ))
 }
 
+/// What a thumbnail is of.
+struct Shown<'a> {
+    instance: &'a InstanceRef,
+    number: Option<u32>,
+    /// What a presentation state shows.
+    presented: Option<Presented>,
+}
+
+/// What a presentation state shows; nothing for other instances, and when it cannot be shown.
+async fn presented(
+    context: &Context,
+    asked: &Asked,
+    instance: &InstanceRef,
+    number: Option<u32>,
+) -> Option<Presented> {
+    if picture::form(instance) != Form::PresentationState {
+        return None;
+    }
+    let found = context
+        .archive
+        .presented(&asked.principal, instance, None, number)
+        .await;
+    found.ok()
+}
+
 /// A small picture, or a sign for what the instance is where it cannot be shown.
 async fn thumbnail(
     context: &Context,
-    instance: &InstanceRef,
-    number: Option<u32>,
+    shown: Shown<'_>,
     format: Format,
     (width, height): (u32, u32),
 ) -> Bytes {
+    let Shown {
+        instance,
+        number,
+        presented,
+    } = shown;
     let form = picture::form(instance);
-    if form == Form::Frames {
+    if form == Form::Frames || presented.is_some() {
         let viewport = Viewport {
             width,
             height,
@@ -116,7 +155,11 @@ async fn thumbnail(
             icc: IccOutput::No,
             ..PictureRequest::default()
         };
-        match context.archive.render(instance, &request).await {
+        let rendered = match &presented {
+            Some(presented) => context.archive.render_presented(presented, &request).await,
+            None => context.archive.render(instance, &request).await,
+        };
+        match rendered {
             Ok(picture) => return picture.bytes,
             Err(error) => {
                 tracing::info!(
@@ -154,7 +197,7 @@ fn sign(form: Form, format: Format) -> &'static [u8] {
         Form::Document => DOCUMENT,
         Form::Report => REPORT,
         Form::Waveform => WAVEFORM,
-        Form::Other => OTHER,
+        Form::PresentationState | Form::Other => OTHER,
     };
     match format {
         Format::Jpeg => jpeg,
@@ -174,6 +217,7 @@ mod tests {
             Form::Video("video/mp4"),
             Form::Document,
             Form::Report,
+            Form::PresentationState,
             Form::Waveform,
             Form::Other,
         ];
