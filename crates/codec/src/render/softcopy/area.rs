@@ -21,7 +21,7 @@ pub(super) fn read(applied: &State<'_>) -> Result<Softcopy> {
         area: applied
             .items(tags::DISPLAYED_AREA_SELECTION_SEQUENCE)
             .next()
-            .map(area)
+            .map(|item| area(item, applied.has_matrix()))
             .transpose()?
             .flatten(),
         shutters: shutters(applied),
@@ -68,8 +68,8 @@ fn quarter_turns(state: &DataSet) -> Result<u8> {
 }
 
 /// Nothing when the corners are missing: the whole image is shown then.
-fn area(item: &DataSet) -> Result<Option<DisplayedArea>> {
-    if item.ascii(tags::PIXEL_ORIGIN_INTERPRETATION) == Some("VOLUME") {
+fn area(item: &DataSet, has_matrix: bool) -> Result<Option<DisplayedArea>> {
+    if has_matrix && item.ascii(tags::PIXEL_ORIGIN_INTERPRETATION) == Some("VOLUME") {
         return Err(Error::unsupported(
             "a displayed area of a matrix that is made of several frames",
         ));

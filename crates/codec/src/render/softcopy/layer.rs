@@ -30,14 +30,14 @@ pub(super) fn read(
             layers.find(name)?.overlays.push(overlay);
         }
     }
-    let set = applied.state.character_set();
+    let (set, has_matrix) = (applied.state.character_set(), applied.has_matrix());
     for item in applied.items(tags::GRAPHIC_ANNOTATION_SEQUENCE) {
         let layer = layers.find(item.ascii(tags::GRAPHIC_LAYER).unwrap_or_default())?;
         for object in item.items(tags::GRAPHIC_OBJECT_SEQUENCE) {
-            layer.graphics.extend(graphic(object)?);
+            layer.graphics.extend(graphic(object, has_matrix)?);
         }
         for object in item.items(tags::TEXT_OBJECT_SEQUENCE) {
-            layer.texts.extend(text(object, set)?);
+            layer.texts.extend(text(object, set, has_matrix)?);
         }
     }
     Ok(layers.0.into_iter().map(|(_, layer)| layer).collect())
@@ -85,11 +85,12 @@ impl Layers {
     }
 }
 
-/// A unit; what is measured in the matrix of several frames cannot be placed.
-fn units(object: &DataSet, tag: Tag) -> Result<Option<Units>> {
+/// A unit; what is measured in a matrix of several frames cannot be placed.
+fn units(object: &DataSet, tag: Tag, has_matrix: bool) -> Result<Option<Units>> {
     match object.ascii(tag) {
         Some("PIXEL") => Ok(Some(Units::Pixel)),
         Some("DISPLAY") => Ok(Some(Units::Display)),
+        Some("MATRIX") if !has_matrix => Ok(Some(Units::Pixel)),
         Some("MATRIX") => Err(Error::unsupported(
             "annotation of a matrix that is made of several frames",
         )),
@@ -98,7 +99,7 @@ fn units(object: &DataSet, tag: Tag) -> Result<Option<Units>> {
 }
 
 /// Nothing for an object that cannot be understood.
-fn graphic(object: &DataSet) -> Result<Option<Graphic>> {
+fn graphic(object: &DataSet, has_matrix: bool) -> Result<Option<Graphic>> {
     let kind = match object.ascii(tags::GRAPHIC_TYPE) {
         Some("POINT") => GraphicType::Point,
         Some("POLYLINE") => GraphicType::Polyline,
@@ -107,7 +108,7 @@ fn graphic(object: &DataSet) -> Result<Option<Graphic>> {
         Some("ELLIPSE") => GraphicType::Ellipse,
         _ => return Ok(None),
     };
-    let Some(units) = units(object, tags::GRAPHIC_ANNOTATION_UNITS)? else {
+    let Some(units) = units(object, tags::GRAPHIC_ANNOTATION_UNITS, has_matrix)? else {
         return Ok(None);
     };
     let places = object.decimals(tags::GRAPHIC_DATA);
@@ -124,7 +125,7 @@ fn graphic(object: &DataSet) -> Result<Option<Graphic>> {
     }))
 }
 
-fn text(object: &DataSet, set: CharacterSet) -> Result<Option<Text>> {
+fn text(object: &DataSet, set: CharacterSet, has_matrix: bool) -> Result<Option<Text>> {
     let Some(value) = object.string_in(tags::UNFORMATTED_TEXT_VALUE, set) else {
         return Ok(None);
     };
@@ -135,13 +136,14 @@ fn text(object: &DataSet, set: CharacterSet) -> Result<Option<Text>> {
     let style = object.items(tags::TEXT_STYLE_SEQUENCE).first();
     Ok(Some(Text {
         lines: lines(&value),
-        bounding_box: units(object, tags::BOUNDING_BOX_ANNOTATION_UNITS)?.zip(corners),
+        bounding_box: units(object, tags::BOUNDING_BOX_ANNOTATION_UNITS, has_matrix)?.zip(corners),
         justification: match object.ascii(tags::BOUNDING_BOX_TEXT_HORIZONTAL_JUSTIFICATION) {
             Some("CENTER") => Justification::Center,
             Some("RIGHT") => Justification::Right,
             _ => Justification::Left,
         },
-        anchor: units(object, tags::ANCHOR_POINT_ANNOTATION_UNITS)?.zip(point(tags::ANCHOR_POINT)),
+        anchor: units(object, tags::ANCHOR_POINT_ANNOTATION_UNITS, has_matrix)?
+            .zip(point(tags::ANCHOR_POINT)),
         shows_anchor: object.ascii(tags::ANCHOR_POINT_VISIBILITY) == Some("Y"),
         colour: style.and_then(|style| lab(style, tags::TEXT_COLOR_CIE_LAB_VALUE)),
     }))

@@ -105,6 +105,16 @@ impl<'a> State<'a> {
         items.filter(move |item| applies(item, uid, frame))
     }
 
+    /// Whether the image is a part of a matrix made of several frames (PS3.3 C.8.12.4).
+    pub fn has_matrix(&self) -> bool {
+        let differs = |of_frame, of_matrix| {
+            let of_matrix = self.image.integer(of_matrix);
+            of_matrix.is_some() && of_matrix != self.image.integer(of_frame)
+        };
+        differs(tags::ROWS, tags::TOTAL_PIXEL_MATRIX_ROWS)
+            || differs(tags::COLUMNS, tags::TOTAL_PIXEL_MATRIX_COLUMNS)
+    }
+
     fn reader<F: FnMut(&Element, Deferred) -> Option<Bytes>>(
         &self,
         data_set: &'a DataSet,

@@ -293,11 +293,28 @@ fn more_than_anyone_draws_is_refused() {
         tags::GRAPHIC_LAYER_SEQUENCE,
         layers.collect()
     )]));
-    assert!(is_refused(graphics(vec![graphic(
-        "POINT",
-        "MATRIX",
-        &[1.0, 1.0]
-    )])));
+}
+
+#[test]
+fn a_matrix_of_several_frames_is_refused() {
+    let mut state = graphics(vec![graphic("POINT", "MATRIX", &[1.5, 0.5])]);
+    let area = item(vec![
+        code(tags::PIXEL_ORIGIN_INTERPRETATION, "VOLUME"),
+        longs(tags::DISPLAYED_AREA_TOP_LEFT_HAND_CORNER, &[1, 1]),
+        longs(tags::DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER, &[2, 2]),
+    ]);
+    state.push(sequence(
+        tags::DISPLAYED_AREA_SELECTION_SEQUENCE,
+        vec![area],
+    ));
+    // An image that is all there is has no other matrix than its own.
+    let (frame, mut header) = flat(2, 0);
+    header.put_u16(tags::COLUMNS, 2);
+    let picture = shown(state.clone(), &(frame.clone(), header.clone()));
+    assert_eq!(drawn(&picture), [".x", ".."]);
+    header.put_u32(tags::TOTAL_PIXEL_MATRIX_COLUMNS, 4);
+    let refused = try_shown(StateKind::Grayscale, state, &(frame, header), None);
+    assert!(matches!(refused, Err(crate::Error::Unsupported(_))));
 }
 
 proptest! {
