@@ -4,9 +4,12 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bodies shorter than this are made anew each time.
 const WORTH_KEEPING_BYTES: usize = 16 << 10;
+/// A body that nobody asked for during so long a time, or up to twice as long, is dropped.
+const UNUSED_MAX: Duration = Duration::from_secs(120);
 /// Share of the bound that one body may have.
 const SHARE_OF_ONE: usize = 4;
 
@@ -64,14 +67,22 @@ impl Kept {
     }
 
     fn make_room(&mut self, bytes_max: usize) {
-        while self.bytes > bytes_max {
-            let Some((_, oldest)) = self.uses.pop_first() else {
-                return;
-            };
-            if let Some(body) = self.bodies.remove(&oldest) {
-                self.bytes -= body.bytes;
-            }
+        while self.bytes > bytes_max && self.forget_oldest() {}
+    }
+
+    /// Drops what was not used after `moment`.
+    fn forget_until(&mut self, moment: u64) {
+        while self.uses.keys().next().is_some_and(|used| *used <= moment) && self.forget_oldest() {}
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, oldest)) = self.uses.pop_first() else {
+            return false;
+        };
+        if let Some(body) = self.bodies.remove(&oldest) {
+            self.bytes -= body.bytes;
         }
+        true
     }
 }
 
@@ -99,6 +110,30 @@ impl BodyCache {
             pieces: Some(Vec::new()),
             bytes: 0,
         }
+    }
+
+    /// Drops bodies that nobody asked for during a whole pause, until none is left: an archive
+    /// at rest needs no memory for them.
+    fn sweep(self: &Arc<Self>) {
+        let cache = Arc::downgrade(self);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            let mut seen = 0;
+            loop {
+                tokio::time::sleep(UNUSED_MAX).await;
+                let Some(cache) = cache.upgrade() else {
+                    return;
+                };
+                let mut kept = cache.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.forget_until(seen);
+                seen = kept.moment;
+                if kept.bodies.is_empty() {
+                    return;
+                }
+            }
+        });
     }
 
     fn reserve(&self, bytes: usize) -> bool {
@@ -150,8 +185,13 @@ impl Collector {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if kept.touch(&self.tag).is_none() {
+            let is_first = kept.bodies.is_empty();
             kept.insert(Arc::clone(&self.tag), pieces, self.bytes);
             kept.make_room(self.cache.bytes_max);
+            drop(kept);
+            if is_first {
+                self.cache.sweep();
+            }
         }
     }
 }
@@ -203,6 +243,32 @@ mod tests {
             assert!(cache.find(tag).is_some(), "{tag}");
         }
         assert_eq!(cache.kept.lock().unwrap().bytes, 4 * BODY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_asks_for_is_dropped() {
+        let cache = BodyCache::new(8 * BODY);
+        keep(&cache, "a", BODY);
+        keep(&cache, "b", BODY);
+        // The pause begins when the task that sweeps has begun.
+        tokio::task::yield_now().await;
+        tokio::time::sleep(UNUSED_MAX + Duration::from_secs(1)).await;
+        assert!(
+            cache.find("a").is_some(),
+            "a whole pause must pass without a use"
+        );
+        tokio::time::sleep(UNUSED_MAX).await;
+        assert!(cache.find("b").is_none());
+        assert!(cache.find("a").is_some());
+        tokio::time::sleep(3 * UNUSED_MAX).await;
+        assert!(cache.find("a").is_none());
+        keep(&cache, "c", BODY);
+        tokio::time::sleep(3 * UNUSED_MAX).await;
+        assert!(
+            cache.find("c").is_none(),
+            "it is swept again after it was empty"
+        );
+        assert_eq!(cache.kept.lock().unwrap().bytes, 0);
     }
 
     #[test]
