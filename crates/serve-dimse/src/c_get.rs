@@ -1,6 +1,5 @@
 //! C-GET (PS3.4 C.4.3): instances go to the requestor as C-STORE on the same association.
 
-use crate::identifier;
 use crate::operations::Cancel;
 use crate::session::{Asked, Session};
 use crate::status;
@@ -22,18 +21,7 @@ pub(crate) async fn c_get(
     identifier: &DataSet,
     cancel: Cancel,
 ) -> Result<(), AssociationError> {
-    let is_relational = session.is_relational_retrieval(asked);
-    let instances = match identifier::selection(identifier, model, is_relational) {
-        Ok(selection) => {
-            session
-                .server
-                .archive
-                .select(&session.principal, &selection)
-                .await
-        }
-        Err(error) => Err(error),
-    };
-    let instances = match instances {
+    let instances = match sub_operations::select(session, asked, model, identifier).await {
         Ok(instances) => instances,
         Err(error) => {
             let response = status::failure(&asked.request, &error, status::of_retrieve);

@@ -1,7 +1,6 @@
 //! C-MOVE (PS3.4 C.4.2): instances go to a third AE, on associations of their own.
 
 use crate::destination;
-use crate::identifier;
 use crate::operations::Cancel;
 use crate::session::{Asked, Session};
 use crate::status;
@@ -39,18 +38,7 @@ pub(crate) async fn c_move(
             .respond(asked, &response.with_comment("move destination unknown"))
             .await;
     };
-    let is_relational = session.is_relational_retrieval(asked);
-    let instances = match identifier::selection(identifier, model, is_relational) {
-        Ok(selection) => {
-            session
-                .server
-                .archive
-                .select(&session.principal, &selection)
-                .await
-        }
-        Err(error) => Err(error),
-    };
-    match instances {
+    match sub_operations::select(session, asked, model, identifier).await {
         Ok(instances) => send(session, asked, &peer, instances, cancel).await,
         Err(error) => {
             let response = status::failure(&asked.request, &error, status::of_retrieve);

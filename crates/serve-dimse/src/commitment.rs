@@ -8,6 +8,7 @@ use crate::listener::Server;
 use crate::negotiation::{EXPLICIT_LITTLE, IMPLICIT_LITTLE};
 use crate::service::{STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE};
 use crate::session::{Asked, Session};
+use gantry_archive::commitment::report::reference_item;
 use gantry_archive::commitment::{CommitmentJob, CommitmentRequest, CommitmentResult};
 use gantry_core::ae_title::AeTitle;
 use gantry_core::principal::{Door, Principal};
@@ -285,19 +286,13 @@ fn accepted(status: Status) -> Result<(), String> {
 
 /// The event information (PS3.4 Table J.3-2).
 fn information(request: &CommitmentRequest, result: &CommitmentResult, ae_title: &str) -> DataSet {
-    let reference = |sop_class_uid: &str, sop_instance_uid: &str| {
-        let mut item = DataSet::new();
-        item.put_uid(tags::REFERENCED_SOP_CLASS_UID, sop_class_uid);
-        item.put_uid(tags::REFERENCED_SOP_INSTANCE_UID, sop_instance_uid);
-        item
-    };
     let mut information = DataSet::new();
     information.put_text(tags::RETRIEVE_AE_TITLE, Vr::AE, ae_title);
     information.put_uid(tags::TRANSACTION_UID, &request.transaction_uid);
     let committed: Vec<DataSet> = result
         .committed
         .iter()
-        .map(|(class, instance)| reference(class, instance))
+        .map(|(class, instance)| reference_item(class, instance))
         .collect();
     if !committed.is_empty() {
         information.put_sequence(tags::REFERENCED_SOP_SEQUENCE, committed);
@@ -306,7 +301,7 @@ fn information(request: &CommitmentRequest, result: &CommitmentResult, ae_title:
         .failed
         .iter()
         .map(|failure| {
-            let mut item = reference(&failure.sop_class_uid, &failure.sop_instance_uid);
+            let mut item = reference_item(&failure.sop_class_uid, &failure.sop_instance_uid);
             item.put_u16(tags::FAILURE_REASON, failure.reason.code());
             item
         })

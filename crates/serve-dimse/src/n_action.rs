@@ -5,6 +5,7 @@ use crate::service::STORAGE_COMMITMENT_INSTANCE;
 use crate::session::{Asked, Session};
 use crate::status;
 use gantry_archive::commitment::CommitmentRequest;
+use gantry_archive::commitment::report::read_reference;
 use gantry_archive::{Error, Result};
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::DataSet;
@@ -81,12 +82,8 @@ fn read(session: &Session, information: &DataSet) -> Result<CommitmentRequest> {
     let references = information
         .items(tags::REFERENCED_SOP_SEQUENCE)
         .iter()
-        .map(|item| {
-            let uid = |tag| item.uid(tag).map(|uid| uid.to_string());
-            uid(tags::REFERENCED_SOP_CLASS_UID).zip(uid(tags::REFERENCED_SOP_INSTANCE_UID))
-        })
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| malformed("an item of Referenced SOP Sequence lacks a UID"))?;
+        .map(read_reference)
+        .collect::<Result<Vec<_>>>()?;
     Ok(CommitmentRequest {
         transaction_uid: transaction_uid.to_string(),
         requestor: requestor.to_string(),

@@ -7,6 +7,7 @@ use crate::operations::Cancel;
 use crate::session::{Asked, Session};
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use gantry_archive::query::Model;
 use gantry_archive::retrieve::{ByteStream, InstanceRef};
 use gantry_archive::{Archive, Error};
 use gantry_core::failure::Kind;
@@ -42,6 +43,19 @@ impl ChunkSource for StreamSource {
 pub(crate) struct Planned {
     pub(crate) instance: InstanceRef,
     pub(crate) context: Option<PresentationContext>,
+}
+
+/// The instances that an identifier asks for.
+pub(crate) async fn select(
+    session: &Session,
+    asked: &Asked,
+    model: Model,
+    identifier: &DataSet,
+) -> gantry_archive::Result<Vec<InstanceRef>> {
+    let is_relational = session.is_relational_retrieval(asked);
+    let selection = identifier::selection(identifier, model, is_relational)?;
+    let archive = &session.server.archive;
+    archive.select(&session.principal, &selection).await
 }
 
 /// The context for an instance: in the order of `preferred` transfer syntaxes, then as stored,
