@@ -1,66 +1,18 @@
 //! The pool of worker processes: what it gives back, and what it does when things go wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod worker_support;
+
 use bytes::Bytes;
-use gantry_codec::image::SampleKind;
 use gantry_codec::render::Format;
 use gantry_codec::syntax::JpegProcess;
-use gantry_codec::transcode::{Colour, Loss, transcode};
+use gantry_codec::transcode::transcode;
 use gantry_codec::{
-    Error, ImageDescription, Limits, Photometric, Pool, PoolOptions, Presentation, RenderRequest,
-    StoredFrame, Syntax, Target,
+    Error, Limits, Pool, PoolOptions, Presentation, RenderRequest, StoredFrame, Syntax,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-fn options() -> PoolOptions {
-    PoolOptions {
-        executable: Some(env!("CARGO_BIN_EXE_codec-worker").into()),
-        arguments: Vec::new(),
-        workers: 2,
-        ..PoolOptions::default()
-    }
-}
-
-fn pool(options: PoolOptions) -> Pool {
-    Pool::new(options, Limits::default())
-}
-
-fn grey(side: u32) -> StoredFrame {
-    let image = ImageDescription {
-        rows: side,
-        columns: side,
-        samples_per_pixel: 1,
-        bits_allocated: 16,
-        bits_stored: 12,
-        high_bit: 11,
-        signed: false,
-        planar: false,
-        photometric: Photometric::Monochrome2,
-        frames: 1,
-        samples: SampleKind::Integer,
-        words: false,
-    };
-    let mut state = 1u32;
-    let samples = (0..side * side).flat_map(|at| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        ((((at % side) * 3 + at / side + (state >> 27)) & 0xfff) as u16).to_le_bytes()
-    });
-    StoredFrame {
-        image: Arc::new(image),
-        syntax: Syntax::LittleEndian,
-        bytes: samples.collect::<Vec<_>>().into(),
-        first_bit: 0,
-    }
-}
-
-fn target(syntax: Syntax) -> Target {
-    Target {
-        syntax,
-        loss: Loss::default(),
-        colour: Colour::Keep,
-    }
-}
+use worker_support::{grey, options, pool, slow, target};
 
 const CODED: [Syntax; 5] = [
     Syntax::Rle,
@@ -69,11 +21,6 @@ const CODED: [Syntax; 5] = [
     Syntax::Jpeg2000 { lossy: false },
     Syntax::Jpeg(JpegProcess::LosslessSv1),
 ];
-
-/// A request that takes a worker seconds.
-fn slow() -> (StoredFrame, Target) {
-    (grey(3000), target(Syntax::Jpeg2000 { lossy: false }))
-}
 
 #[tokio::test]
 async fn answers_equal_those_of_the_codecs() {
