@@ -4,15 +4,15 @@ mod described;
 
 use crate::api::{header, health, status, studies};
 use crate::dicomweb::{
-    bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido, rendered, stow,
-    thumbnail, wado_uri,
+    bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido,
+    rendered, stow, thumbnail, wado_uri,
 };
 use crate::routes::{Operation, Place, Routes};
 use crate::start_page;
 use described::{
-    ACCEPT_ONLY, BULK, CAPABILITIES, COMMITMENT, DESCRIBED, FRAMES, INSTANCES, JSON, LIST, MODELS, PICTURES,
-    REMOVED, RENDERED, RENDERING, RETRIEVED, SEARCH, SEARCHED, STORE_ANSWERS, STORE_REPORT, STORED,
-    THUMBNAIL, WADO, WADO_PRODUCES,
+    ACCEPT_ONLY, BULK, CAPABILITIES, COMMITMENT, DESCRIBED, FRAMES, INSTANCES, JSON, LIST, MODELS,
+    PICTURES, REMOVED, RENDERED, RENDERING, RETRIEVED, SEARCH, SEARCHED, STORE_ANSWERS,
+    STORE_REPORT, STORED, THUMBNAIL, WADO, WADO_PRODUCES,
 };
 
 const STUDY: Place = Place {
