@@ -1,6 +1,8 @@
 //! Retrieve rendered resources (PS3.18 10.4.1.3): pictures, videos, documents and reports as
 //! people's programs show them.
 
+mod job;
+
 use crate::accept::{Acceptable, Offer, Packaging, describe};
 use crate::conditional::EntityTag;
 use crate::context::{Asked, Context, Resource, instance_url};
@@ -11,17 +13,14 @@ use crate::picture::{self, Form};
 use crate::problem::{Problem, Purpose};
 use crate::rendering_parameters::RenderingParameters;
 use crate::reply::{self, Freshness};
-use crate::sr_html;
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use gantry_archive::retrieve::{InstanceRef, PictureRequest, Presented};
-use gantry_archive::{Archive, Error};
-use gantry_codec::render::Format;
+use gantry_archive::Error;
+use gantry_archive::retrieve::InstanceRef;
 use gantry_core::level::Level;
 use gantry_dicom::tags;
-use std::sync::Arc;
+use job::{Job, Maker, Part, jobs, render};
 
 /// Pictures, the default first.
 const PICTURES: &[Offer] = &[
@@ -81,46 +80,6 @@ pub async fn retrieve(
         return Err(Problem::not_acceptable(&describe(PARTS)));
     }
     rendering.many(jobs, media_type).await
-}
-
-/// The pictures of instances: all frames of each, and of reports one page.
-fn jobs(instances: &[InstanceRef], media_type: &str, jobs_max: usize) -> Vec<Job> {
-    let is_text = media_type == "text/html";
-    let of_instance = |instance: &InstanceRef| {
-        let numbers = match picture::form(instance) {
-            Form::Frames if !is_text => 1..=instance.number_of_frames,
-            Form::Report if is_text => 0..=0,
-            _ => return Vec::new(),
-        };
-        numbers
-            .map(|number| Job::new(instance, (number > 0).then_some(number)))
-            .collect()
-    };
-    instances
-        .iter()
-        .flat_map(of_instance)
-        .take(jobs_max)
-        .collect()
-}
-
-/// A picture to make.
-#[derive(Clone)]
-struct Job {
-    /// The instance that is asked for.
-    instance: InstanceRef,
-    number: Option<u32>,
-    /// What it shows, if it is a presentation state.
-    presented: Option<Presented>,
-}
-
-impl Job {
-    fn new(instance: &InstanceRef, number: Option<u32>) -> Self {
-        Self {
-            instance: instance.clone(),
-            number,
-            presented: None,
-        }
-    }
 }
 
 fn best(acceptable: &[Acceptable], offers: &'static [Offer]) -> Option<&'static Offer> {
@@ -378,52 +337,4 @@ fn content_type_of(media_type: &str) -> &str {
     } else {
         media_type
     }
-}
-
-/// How pictures are made.
-#[derive(Clone)]
-struct Maker {
-    parameters: RenderingParameters,
-    /// Nothing for reports.
-    format: Option<Format>,
-    needs_header: bool,
-}
-
-struct Part {
-    instance: InstanceRef,
-    number: Option<u32>,
-    bytes: Bytes,
-}
-
-async fn render(archive: Arc<Archive>, job: Job, maker: Maker) -> Result<Part, Error> {
-    let Job {
-        instance,
-        number,
-        presented,
-    } = job;
-    let shown = presented.as_ref().map_or(&instance, |shown| &shown.image);
-    let bytes = match maker.format {
-        Some(format) => {
-            let header = if maker.needs_header {
-                Some(archive.header(shown).await?)
-            } else {
-                None
-            };
-            let request: PictureRequest =
-                picture::request(&maker.parameters, number, format, header.as_ref());
-            match &presented {
-                Some(presented) => archive.render_presented(presented, &request).await?.bytes,
-                None => archive.render(&instance, &request).await?.bytes,
-            }
-        }
-        None => {
-            let header = archive.header(&instance).await?;
-            Bytes::from(sr_html::render(&header))
-        }
-    };
-    Ok(Part {
-        instance,
-        number,
-        bytes,
-    })
 }

@@ -36,6 +36,8 @@ const MAX_POINTS: usize = 16_384;
 const MAX_OBJECTS: usize = 4096;
 /// The most layers.
 const MAX_LAYERS: usize = 256;
+/// The most bytes of all texts of a state together.
+const MAX_TEXT_BYTES: usize = 32_768;
 /// The longest text of one object, in characters (ST, PS3.5 table 6.2-1).
 const MAX_TEXT: usize = 1024;
 

@@ -196,7 +196,7 @@ impl<'a> State<'a> {
 }
 
 fn check_counts(softcopy: &Softcopy) -> Result<()> {
-    let (mut points, mut objects) = (0, 0);
+    let (mut points, mut objects, mut text_bytes) = (0, 0, 0);
     for shutter in &softcopy.shutters {
         if let super::Shutter::Polygonal(vertices) = shutter {
             points += vertices.len();
@@ -209,10 +209,15 @@ fn check_counts(softcopy: &Softcopy) -> Result<()> {
             .iter()
             .map(|graphic| graphic.points.len())
             .sum::<usize>();
+        let lines = layer.texts.iter().flat_map(|text| &text.lines);
+        text_bytes += lines.map(String::len).sum::<usize>();
     }
-    if points > super::MAX_POINTS || objects > super::MAX_OBJECTS {
+    let is_much = points > super::MAX_POINTS
+        || objects > super::MAX_OBJECTS
+        || text_bytes > super::MAX_TEXT_BYTES;
+    if is_much {
         return Err(Error::unsupported(format!(
-            "a presentation state with {objects} objects and {points} points"
+            "a presentation state with {objects} objects, {points} points and {text_bytes} bytes of text"
         )));
     }
     Ok(())

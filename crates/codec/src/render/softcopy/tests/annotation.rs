@@ -286,6 +286,17 @@ fn more_than_anyone_draws_is_refused() {
     let refused = |state| try_shown(StateKind::Grayscale, state, &flat(2, 0), None);
     let is_refused = |state| matches!(refused(state), Err(crate::Error::Unsupported(_)));
     assert!(is_refused(graphics(vec![many])));
+    let long = item(vec![text(
+        tags::UNFORMATTED_TEXT_VALUE,
+        Vr::ST,
+        &"x".repeat(MAX_TEXT),
+    )]);
+    let long = vec![long; MAX_TEXT_BYTES / MAX_TEXT + 1];
+    let long = annotated("ONE", tags::TEXT_OBJECT_SEQUENCE, long);
+    assert!(is_refused(vec![sequence(
+        tags::GRAPHIC_ANNOTATION_SEQUENCE,
+        vec![long],
+    )]));
     let point = graphic("POINT", "PIXEL", &[1.0, 1.0]);
     assert!(is_refused(graphics(vec![point; MAX_OBJECTS + 1])));
     let layers = (0..=MAX_LAYERS).map(|number| layer(&format!("L{number}"), "1", 0));
