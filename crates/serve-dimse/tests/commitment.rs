@@ -6,16 +6,13 @@ mod support;
 use bytes::BytesMut;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::tags;
-use gantry_dimse::association::negotiation::{Choice, Policy};
 use gantry_dimse::association::{Incoming, acceptor};
 use gantry_dimse::command::{Arguments, Command};
-use gantry_dimse::pdu::user_information::AsynchronousOperationsWindow;
 use gantry_dimse::scu::Client;
 use gantry_dimse::source::ChunkSource;
 use gantry_dimse::status::Status;
 use gantry_serve_dimse::DimseConfig;
 use support::*;
-use tokio::net::TcpListener;
 
 fn information(transaction: &str, references: &[(&str, &str)]) -> DataSet {
     let mut information = DataSet::new();
@@ -117,11 +114,7 @@ async fn results_come_on_the_association_of_the_request() {
 async fn results_come_on_a_new_association_when_the_first_is_over() {
     let server = Server::start().await;
     fill(&server, &[ct(1, 1, 1)]).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    server
-        .archive
-        .peers()
-        .replace(vec![peer("TEST", listener.local_addr().unwrap().port())]);
+    let listener = listen_as_peer(&server).await;
 
     let client = server.client(&[COMMITMENT]).await;
     let asked = information("1.2.3", &[(CT, "1.2.826.1.1.1")]);
@@ -140,17 +133,7 @@ async fn results_come_on_a_new_association_when_the_first_is_over() {
         panic!("no role selection")
     };
     assert_eq!((role.is_scu, role.is_scp), (false, true));
-    let policy = Policy {
-        choose: &|_, syntaxes| Choice::Accept(syntaxes[0].clone()),
-        roles: &|role| (role.is_scu, role.is_scp),
-        extended: &|_| None,
-        window_max: AsynchronousOperationsWindow {
-            invoked: 1,
-            performed: 1,
-        },
-        identity_response: None,
-    };
-    let mut association = requested.accept(&policy).await.unwrap();
+    let mut association = requested.accept(&policy()).await.unwrap();
     let Ok(Incoming::Message(message)) = association.next_message().await else {
         panic!()
     };
@@ -181,11 +164,7 @@ async fn a_requestor_that_is_silent_is_told_on_a_new_association() {
     };
     let server = Server::start_with(config, |_| {}, Vec::new()).await;
     fill(&server, &[ct(1, 1, 1)]).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    server
-        .archive
-        .peers()
-        .replace(vec![peer("TEST", listener.local_addr().unwrap().port())]);
+    let listener = listen_as_peer(&server).await;
     let client = server.client(&[COMMITMENT]).await;
     let asked = information("1.2.3", &[(CT, "1.2.826.1.1.1")]);
     assert_eq!(n_action(&client, 1, &asked).await, Status::SUCCESS);

@@ -314,10 +314,8 @@ async fn a_destination_that_is_down_fails_every_instance() {
 
 #[tokio::test]
 async fn sub_operations_name_their_originator_and_a_lost_association_is_replaced() {
-    use gantry_dimse::association::negotiation::{Choice, Policy};
     use gantry_dimse::association::{Incoming, acceptor};
     use gantry_dimse::command::Command;
-    use gantry_dimse::pdu::user_information::AsynchronousOperationsWindow;
 
     let server = filled().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -334,17 +332,7 @@ async fn sub_operations_name_their_originator_and_a_lost_association_is_replaced
             let requested = acceptor::receive(reader, writer, &settings())
                 .await
                 .unwrap();
-            let policy = Policy {
-                choose: &|_, syntaxes| Choice::Accept(syntaxes[0].clone()),
-                roles: &|role| (role.is_scu, role.is_scp),
-                extended: &|_| None,
-                window_max: AsynchronousOperationsWindow {
-                    invoked: 1,
-                    performed: 1,
-                },
-                identity_response: None,
-            };
-            let mut association = requested.accept(&policy).await.unwrap();
+            let mut association = requested.accept(&policy()).await.unwrap();
             let mut count = 0;
             loop {
                 match association.next_message().await.unwrap() {
@@ -405,7 +393,7 @@ async fn sub_operations_name_their_originator_and_a_lost_association_is_replaced
 /// A destination that answers C-STORE requests only when `held` of them are open, or when nothing
 /// more comes for a while; tells how many were open at most.
 async fn hold_responses(listener: tokio::net::TcpListener, window: u16, held: usize) -> usize {
-    use gantry_dimse::association::negotiation::{Choice, Policy};
+    use gantry_dimse::association::negotiation::Policy;
     use gantry_dimse::association::{Incoming, acceptor};
     use gantry_dimse::command::Command;
     use gantry_dimse::pdu::user_information::AsynchronousOperationsWindow;
@@ -416,14 +404,11 @@ async fn hold_responses(listener: tokio::net::TcpListener, window: u16, held: us
         .await
         .unwrap();
     let policy = Policy {
-        choose: &|_, syntaxes| Choice::Accept(syntaxes[0].clone()),
-        roles: &|role| (role.is_scu, role.is_scp),
-        extended: &|_| None,
         window_max: AsynchronousOperationsWindow {
             invoked: window,
             performed: window,
         },
-        identity_response: None,
+        ..policy()
     };
     let mut association = requested.accept(&policy).await.unwrap();
     let mut open = Vec::new();
