@@ -312,12 +312,10 @@ mod tests {
         };
         // The one before may not be dropped everywhere yet: a task that was stopped lets go of it
         // on a thread of its own.
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let until = Instant::now() + PATIENCE;
         loop {
             match Archive::open(config.clone(), Vec::new()).await {
-                Err(error)
-                    if error.kind() == Kind::Conflict && tokio::time::Instant::now() < until =>
-                {
+                Err(error) if error.kind() == Kind::Conflict && Instant::now() < until => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 opened => return opened.unwrap(),
