@@ -13,8 +13,9 @@ use gantry_codec::{Limits, Pool, PoolOptions};
 use gantry_core::failure::Kind;
 use gantry_index::Index;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// An open archive. Doors share one by `Arc`.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub struct Archive {
     facts: Arc<FactsCache>,
     pub(crate) commitment_due: Arc<Notify>,
     pub(crate) transactions: Transactions,
+    purging: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Archive {
@@ -41,7 +43,8 @@ impl Archive {
         let archive = tokio::task::spawn_blocking(move || Self::open_blocking(config, peers))
             .await
             .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))??;
-        archive.spawn_purging();
+        let purging = archive.spawn_purging();
+        *archive.purging() = Some(purging);
         archive.spawn_checkers();
         Ok(archive)
     }
@@ -79,13 +82,25 @@ impl Archive {
             facts: Arc::default(),
             commitment_due: commitment::due(),
             transactions: Transactions::default(),
+            purging: Mutex::default(),
             config,
         }))
     }
 
-    /// Ends the work in hand and makes the index whole. The archive takes no more changes.
+    fn purging(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.purging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the work in hand and makes the index whole. The archive takes no more changes. When
+    /// the last reference is dropped after this, the data folder is free at once.
     pub async fn close(self: &Arc<Self>) {
         self.transactions.stop().await;
+        let purging = self.purging().take();
+        if let Some(purging) = purging {
+            purging.abort();
+            // That it was aborted is all it can say.
+            let _ = purging.await;
+        }
         let archive = Arc::clone(self);
         let stopped = tokio::task::spawn_blocking(move || archive.committer.stop()).await;
         if stopped.is_err() {

@@ -11,6 +11,7 @@ use gantry_core::principal::Principal;
 use gantry_index::{Change, Outcome, Span, Writer};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 pub use gantry_index::Target;
 pub use gantry_index::remove::{Deletion, Removed};
@@ -162,8 +163,8 @@ impl Archive {
             .await
     }
 
-    /// Purges from time to time, until the archive is gone.
-    pub(crate) fn spawn_purging(self: &Arc<Self>) {
+    /// Purges from time to time, until the archive is closed or gone.
+    pub(crate) fn spawn_purging(self: &Arc<Self>) -> JoinHandle<()> {
         let archive = Arc::downgrade(self);
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(LOOK);
@@ -182,7 +183,7 @@ impl Archive {
                     tracing::warn!("old commitments are not forgotten: {}", error.chain());
                 }
             }
-        });
+        })
     }
 }
 
