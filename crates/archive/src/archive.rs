@@ -15,7 +15,7 @@ use gantry_index::Index;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// An open archive. Doors share one by `Arc`.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub struct Archive {
     codecs: Pool,
     facts: Arc<FactsCache>,
     pub(crate) commitment_due: Arc<Notify>,
-    pub(crate) transactions: Transactions,
-    purging: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) transactions: Arc<Transactions>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Archive {
@@ -43,8 +43,7 @@ impl Archive {
         let archive = tokio::task::spawn_blocking(move || Self::open_blocking(config, peers))
             .await
             .map_err(|error| Error::caused(Kind::Internal, "opening broke off", error))??;
-        let purging = archive.spawn_purging();
-        *archive.purging() = Some(purging);
+        archive.spawn_purging();
         archive.spawn_checkers();
         Ok(archive)
     }
@@ -81,26 +80,27 @@ impl Archive {
             codecs,
             facts: Arc::default(),
             commitment_due: commitment::due(),
-            transactions: Transactions::default(),
-            purging: Mutex::default(),
+            transactions: Arc::default(),
+            tasks: Mutex::default(),
             config,
         }))
     }
 
-    fn purging(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.purging.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What goes on beside the doors until the archive is closed.
+    pub(crate) fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts that off; what is written down is taken up again when the archive is opened.
+    pub(crate) async fn stop_tasks(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        tasks.shutdown().await;
     }
 
     /// Ends the work in hand and makes the index whole. The archive takes no more changes. When
     /// the last reference is dropped after this, the data folder is free at once.
     pub async fn close(self: &Arc<Self>) {
-        self.transactions.stop().await;
-        let purging = self.purging().take();
-        if let Some(purging) = purging {
-            purging.abort();
-            // That it was aborted is all it can say.
-            let _ = purging.await;
-        }
+        self.stop_tasks().await;
         let archive = Arc::clone(self);
         let stopped = tokio::task::spawn_blocking(move || archive.committer.stop()).await;
         if stopped.is_err() {

@@ -11,7 +11,6 @@ use gantry_core::principal::Principal;
 use gantry_index::{Change, Outcome, Span, Writer};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
 pub use gantry_index::Target;
 pub use gantry_index::remove::{Deletion, Removed};
@@ -164,9 +163,9 @@ impl Archive {
     }
 
     /// Purges from time to time, until the archive is closed or gone.
-    pub(crate) fn spawn_purging(self: &Arc<Self>) -> JoinHandle<()> {
+    pub(crate) fn spawn_purging(self: &Arc<Self>) {
         let archive = Arc::downgrade(self);
-        tokio::spawn(async move {
+        self.tasks().spawn(async move {
             let mut interval = tokio::time::interval(LOOK);
             loop {
                 interval.tick().await;
@@ -183,7 +182,7 @@ impl Archive {
                     tracing::warn!("old commitments are not forgotten: {}", error.chain());
                 }
             }
-        })
+        });
     }
 }
 

@@ -11,10 +11,9 @@ use gantry_blob::failpoint;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_index::job::{Job, JobChange, JobState};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The jobs' kind in the index.
@@ -68,31 +67,13 @@ pub struct Verdict {
     pub failure: Option<FailureReason>,
 }
 
-/// Those who work on requests, and what calls them and the ones who wait.
+/// What calls those who work on requests, and those who wait for a result.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
-    calls: Arc<Calls>,
-    checkers: Mutex<JoinSet<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Calls {
     /// A request was written down.
     due: Notify,
     /// The result of a request was written down.
     done: Notify,
-}
-
-impl Transactions {
-    /// Cuts the work off; it is taken up again when the archive is opened.
-    pub(crate) async fn stop(&self) {
-        let mut checkers = std::mem::take(&mut *self.lock());
-        checkers.shutdown().await;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        self.checkers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Archive {
@@ -122,11 +103,11 @@ impl Archive {
                 ));
             }
             self.enqueue(KIND, transaction_uid, &payload).await?;
-            self.transactions.calls.due.notify_one();
+            self.transactions.due.notify_one();
         }
         let deadline = Instant::now() + patience;
         loop {
-            let done = self.transactions.calls.done.notified();
+            let done = self.transactions.done.notified();
             tokio::pin!(done);
             // From here on no call is missed.
             done.as_mut().enable();
@@ -171,10 +152,10 @@ impl Archive {
 
     /// Works on requests until the archive is closed or gone.
     pub(crate) fn spawn_checkers(self: &Arc<Self>) {
-        let mut checkers = self.transactions.lock();
+        let mut tasks = self.tasks();
         for _ in 0..CHECKERS {
-            let calls = Arc::clone(&self.transactions.calls);
-            checkers.spawn(check_all(Arc::downgrade(self), calls));
+            let calls = Arc::clone(&self.transactions);
+            tasks.spawn(check_all(Arc::downgrade(self), calls));
         }
     }
 
@@ -211,7 +192,7 @@ impl Archive {
             outcome: Some(written(&reasons)?),
         })
         .await?;
-        self.transactions.calls.done.notify_waiters();
+        self.transactions.done.notify_waiters();
         tracing::info!(
             transaction.uid = job.key,
             committed = references.len() - failed,
@@ -282,7 +263,7 @@ fn unreadable(error: serde_json::Error) -> Error {
     Error::caused(Kind::Internal, "a written request is not readable", error)
 }
 
-async fn check_all(archive: Weak<Archive>, calls: Arc<Calls>) {
+async fn check_all(archive: Weak<Archive>, calls: Arc<Transactions>) {
     while let Some(open) = archive.upgrade() {
         let was_due = open.check_next().await.unwrap_or_else(|error| {
             tracing::warn!("commitments wait: {}", error.chain());
@@ -356,7 +337,7 @@ mod tests {
         let archive = open(folder.path()).await;
         let system = Principal::system();
         let asked = references(&["1.3"]);
-        archive.transactions.stop().await;
+        archive.stop_tasks().await;
         let found = archive.commit(&system, "1.9", &asked, Duration::ZERO).await;
         assert_eq!(found.unwrap(), Transaction::Open);
         archive.lease_job(KIND).await.unwrap().unwrap();
@@ -374,7 +355,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = open(folder.path()).await;
         let system = Principal::system();
-        archive.transactions.stop().await;
+        archive.stop_tasks().await;
         let asked = references(&["1.3"]);
         let commit = |number: u64| {
             let uid = format!("1.9.{number}");
@@ -395,7 +376,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = open(folder.path()).await;
         let system = Principal::system();
-        archive.transactions.stop().await;
+        archive.stop_tasks().await;
         let asked = references(&["1.3"]);
         let found = archive.commit(&system, "1.9", &asked, Duration::ZERO).await;
         assert_eq!(found.unwrap(), Transaction::Open);
