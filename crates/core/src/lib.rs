@@ -3,8 +3,10 @@
 //!
 //! This crate must never do I/O, and must never know an encoding, a protocol or a store.
 
+pub mod access;
 pub mod ae_title;
 pub mod failure;
 pub mod level;
 pub mod principal;
+pub mod secret;
 pub mod uid;

@@ -1,7 +1,9 @@
 //! Who is asking.
 
+use crate::access::{Access, Rights};
 use crate::ae_title::AeTitle;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The door through which a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,19 +41,34 @@ pub struct Principal {
     pub called_ae: Option<AeTitle>,
     /// The peer's address, when it came over a network.
     pub address: Option<IpAddr>,
-    /// The user name given in the association's user identity or over HTTP.
+    /// The login of the person or service account.
     pub user: Option<String>,
+    /// By what it was told who it is: `session 12`, `token 3`, `share 7`, `certificate`. For the
+    /// audit trail; never a secret.
+    pub credential: Option<String>,
+    /// What was granted.
+    pub access: Arc<Access>,
 }
 
 impl Principal {
-    /// The archive itself.
-    pub fn system() -> Self {
+    /// Somebody who came through `door`, of whom nothing is known and who may do nothing.
+    pub fn unknown(door: Door) -> Self {
         Self {
-            door: Door::System,
+            door,
             calling_ae: None,
             called_ae: None,
             address: None,
             user: None,
+            credential: None,
+            access: Arc::default(),
+        }
+    }
+
+    /// The archive itself.
+    pub fn system() -> Self {
+        Self {
+            access: Arc::new(Access::over_everything(Rights::ALL, "the archive itself")),
+            ..Self::unknown(Door::System)
         }
     }
 

@@ -5,12 +5,14 @@ use crate::negotiation::Negotiator;
 use crate::places::{Limits, Place};
 use bytes::Bytes;
 use gantry_archive::access::Action;
+use gantry_core::access::Access;
 use gantry_core::ae_title::{AeTitle, AeTitleError};
 use gantry_core::principal::{Door, Principal};
 use gantry_dimse::association::negotiation::{Choice, Policy};
 use gantry_dimse::pdu::associate::AssociateRq;
 use gantry_dimse::pdu::reject::Reject;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A request that may be accepted.
 pub(crate) struct Admitted {
@@ -35,11 +37,12 @@ pub(crate) fn admit(
         .as_ref()
         .and_then(|identity| identity.user());
     let principal = Principal {
-        door: Door::Dimse,
         calling_ae,
         called_ae,
         address: Some(address),
         user: user.map(str::to_owned),
+        access: Arc::new(Access::unlimited("a peer")),
+        ..Principal::unknown(Door::Dimse)
     };
     server
         .archive

@@ -3,18 +3,18 @@
 use crate::config::HttpConfig;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
+use gantry_core::access::Access;
 use gantry_core::principal::{Door, Principal};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The one who asks over HTTP.
 pub fn principal(peer: Option<SocketAddr>) -> Principal {
     let address = peer.map(|peer| peer.ip().to_canonical());
     Principal {
-        door: Door::Http,
-        calling_ae: None,
-        called_ae: None,
         address,
-        user: None,
+        access: Arc::new(Access::unlimited("nobody has to log in")),
+        ..Principal::unknown(Door::Http)
     }
 }
 
