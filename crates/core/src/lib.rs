@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod ae_title;
+pub mod certificate;
 pub mod failure;
 pub mod level;
 pub mod principal;

@@ -2,6 +2,7 @@
 
 use crate::access::{Access, Rights};
 use crate::ae_title::AeTitle;
+use crate::certificate::PeerCertificate;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct Principal {
     pub called_ae: Option<AeTitle>,
     /// The peer's address, when it came over a network.
     pub address: Option<IpAddr>,
+    /// The certificate that the peer has shown, on TLS connections.
+    pub certificate: Option<Arc<PeerCertificate>>,
     /// The login of the person or service account.
     pub user: Option<String>,
     /// By what it was told who it is: `session 12`, `token 3`, `share 7`, `certificate`. For the
@@ -58,6 +61,7 @@ impl Principal {
             calling_ae: None,
             called_ae: None,
             address: None,
+            certificate: None,
             user: None,
             credential: None,
             access: Arc::default(),
