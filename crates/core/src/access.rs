@@ -4,6 +4,8 @@
 //! study is in. The same value decides about one study and narrows a list, so that lists, counts
 //! and direct requests cannot disagree.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// Something that can be allowed.
@@ -81,6 +83,20 @@ impl Right {
     }
 }
 
+/// As its word.
+impl Serialize for Right {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Right {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("there is no right {text:?}")))
+    }
+}
+
 impl fmt::Display for Right {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -154,6 +170,21 @@ impl FromIterator<Right> for Rights {
     }
 }
 
+/// As the list of their words.
+impl Serialize for Rights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Rights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<Right>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}
+
 impl fmt::Debug for Rights {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.iter()).finish()
@@ -164,7 +195,10 @@ impl fmt::Debug for Rights {
 /// all that are not restricted.
 ///
 /// A condition is a list, and a study meets it by any one entry. An empty list is no condition.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Stored text with a condition that this release does not know is refused, not read as a wider
+/// scope.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Scope {
     /// Sites: of the AE title that was called, else Institution Name (0008,0080).
     pub sites: Vec<String>,
@@ -200,11 +234,13 @@ impl Scope {
 }
 
 /// A Patient ID with its issuer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PatientIdentity {
     /// Patient ID (0010,0020).
     pub patient_id: String,
     /// Issuer of Patient ID (0010,0021); none: whoever issued it.
+    #[serde(default)]
     pub issuer: Option<String>,
 }
 

@@ -1,0 +1,200 @@
+//! The store of people and their rights.
+
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::error::Result;
+use crate::event::{EventSink, IdentityEvent};
+use crate::hashing::Hashing;
+use crate::login::Ticket;
+use crate::memory::Memory;
+use crate::pending::Pending;
+use crate::sealed::Sealer;
+use crate::settings::IdentitySettings;
+use crate::{database, lock_out};
+use gantry_core::secret::SecretKey;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// The database's name in the data folder.
+pub const FILE_NAME: &str = "identity.sqlite";
+
+/// People, roles, sessions, tokens, shares. All methods may block: on the disk, and those that
+/// check passwords on the processor as well.
+pub struct Identity {
+    path: PathBuf,
+    database: Mutex<Database>,
+    pub(crate) settings: IdentitySettings,
+    pub(crate) clock: Clock,
+    pub(crate) hashing: Hashing,
+    pub(crate) sealer: Sealer,
+    pub(crate) memory: Memory,
+    pub(crate) tickets: Pending<Ticket>,
+    pub(crate) directory: RwLock<Option<Arc<dyn Directory>>>,
+    sink: RwLock<Option<EventSink>>,
+    /// Counts changes of what anybody may do; what was remembered before a change is void.
+    changes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Database {
+    connection: Connection,
+    /// SQLite's count of what other processes have written.
+    data_version: i64,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Identity")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Opens the database of a data folder, and makes it if need be.
+    ///
+    /// # Errors
+    /// When the file cannot be read or was written by a newer release.
+    pub fn open(
+        data_folder: &Path,
+        key: Option<SecretKey>,
+        settings: IdentitySettings,
+    ) -> Result<Self> {
+        Self::open_with_clock(data_folder, key, settings, Clock::system())
+    }
+
+    /// As [`Self::open`], with another clock.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_clock(
+        data_folder: &Path,
+        key: Option<SecretKey>,
+        settings: IdentitySettings,
+        clock: Clock,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(data_folder)?;
+        let path = data_folder.join(FILE_NAME);
+        let connection = database::open(&path, key.as_ref())?;
+        let data_version = data_version(&connection)?;
+        let identity = Self {
+            path,
+            hashing: Hashing::new(settings.password_checks_max)?,
+            database: Mutex::new(Database {
+                connection,
+                data_version,
+            }),
+            sealer: Sealer::new(key.as_ref()),
+            memory: Memory::new()?,
+            tickets: Pending::default(),
+            directory: RwLock::new(None),
+            settings,
+            clock,
+            sink: RwLock::new(None),
+            changes: AtomicU64::new(0),
+        };
+        identity.tidy()?;
+        Ok(identity)
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &IdentitySettings {
+        &self.settings
+    }
+
+    /// Where events go from now on.
+    pub fn set_event_sink(&self, sink: EventSink) {
+        let mut place = self.sink.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(sink);
+    }
+
+    /// Removes what has ended: sessions, links, old failures.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn tidy(&self) -> Result<()> {
+        let now = self.clock.now();
+        let idle = self.session_idle();
+        self.write(|transaction| {
+            transaction.execute(
+                "DELETE FROM session WHERE ends <= ?1 OR last_used <= ?2",
+                [now, now.saturating_sub(idle)],
+            )?;
+            transaction.execute(
+                "DELETE FROM one_time_link WHERE ends IS NOT NULL AND ends <= ?1",
+                [now],
+            )?;
+            transaction.execute("DELETE FROM share_session WHERE ends <= ?1", [now])?;
+            lock_out::tidy(transaction, now)
+        })
+    }
+
+    /// Reads.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let database = self.lock();
+        work(&database.connection)
+    }
+
+    /// Writes something that changes nobody's rights.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut database = self.lock();
+        let transaction = database
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Writes something that may change what somebody may do: nothing remembered is used after it.
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let done = self.write(work);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        done
+    }
+
+    /// The number of changes so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// Looks whether another process has written, and counts it as a change.
+    pub(crate) fn look_for_changes_elsewhere(&self) -> Result<()> {
+        let mut database = self.lock();
+        let version = data_version(&database.connection)?;
+        if version != database.data_version {
+            database.data_version = version;
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Tells of something that happened.
+    pub(crate) fn tell(&self, event: IdentityEvent) {
+        let event = IdentityEvent {
+            at: self.clock.now(),
+            ..event
+        };
+        tracing::info!(
+            event = event.kind.as_str(),
+            success = event.is_success,
+            credential = event.actor.credential,
+            "identity"
+        );
+        let sink = self.sink.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = sink.clone() {
+            sink(event);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn data_version(connection: &Connection) -> Result<i64> {
+    Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+}
