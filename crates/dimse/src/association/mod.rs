@@ -10,6 +10,7 @@ mod reader;
 pub mod requestor;
 pub mod settings;
 pub mod state;
+pub mod transport;
 mod writer;
 
 pub use writer::Writer;

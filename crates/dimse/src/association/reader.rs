@@ -4,6 +4,7 @@ use super::error::{AssociationError, Wait};
 use super::settings::{Settings, Timeouts};
 use crate::pdu::stream::{PduEvent, PduStream};
 use bytes::BytesMut;
+use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout};
@@ -124,11 +125,15 @@ impl<R: AsyncRead + Unpin> Input<R> {
     async fn fill(&mut self, missing: usize) -> Result<(), AssociationError> {
         self.make_room(missing);
         let room = self.buffer.capacity().saturating_sub(self.buffer.len());
-        let count = self
-            .io
-            .read_buf(&mut self.buffer)
-            .await
-            .map_err(AssociationError::Io)?;
+        let count =
+            self.io
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(|error| match error.kind() {
+                    // A secured connection that ends without saying so (RFC 8446 6.1), as most do.
+                    io::ErrorKind::UnexpectedEof => AssociationError::Closed,
+                    _ => AssociationError::Io(error),
+                })?;
         if count == 0 {
             return Err(AssociationError::Closed);
         }

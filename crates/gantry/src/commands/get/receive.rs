@@ -6,16 +6,16 @@ use gantry_dicom::part10::{self, NewFileMeta};
 use gantry_dicom::scan::{ScanLimits, Scanner};
 use gantry_dicom::tags;
 use gantry_dicom::transfer_syntax::TransferSyntax;
+use gantry_dimse::association::transport::WriteHalf;
 use gantry_dimse::command::Arguments;
 use gantry_dimse::scu::invocation::Invocation;
 use gantry_dimse::source::ChunkSource;
 use gantry_dimse::status::Status;
 use std::path::Path;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
 
 /// Receives an instance below `out` and answers. An error says what was not written.
-pub async fn receive(mut invocation: Invocation<OwnedWriteHalf>, out: &Path) -> anyhow::Result<()> {
+pub async fn receive(mut invocation: Invocation<WriteHalf>, out: &Path) -> anyhow::Result<()> {
     let Arguments::CStore {
         sop_instance_uid, ..
     } = invocation.request.arguments.clone()
@@ -34,7 +34,7 @@ pub async fn receive(mut invocation: Invocation<OwnedWriteHalf>, out: &Path) -> 
 }
 
 async fn write(
-    invocation: &mut Invocation<OwnedWriteHalf>,
+    invocation: &mut Invocation<WriteHalf>,
     sop_instance: &str,
     out: &Path,
 ) -> anyhow::Result<()> {
