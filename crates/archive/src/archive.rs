@@ -8,6 +8,7 @@ use crate::peers::{Peer, Peers};
 use crate::retrieve::FactsCache;
 use crate::store::buffers::Buffers;
 use crate::{catch_up, commitment};
+use gantry_audit::AuditLog;
 use gantry_blob::{Blobs, DataLock, Ledger, Options};
 use gantry_codec::{Limits, Pool, PoolOptions};
 use gantry_core::failure::Kind;
@@ -27,6 +28,7 @@ pub struct Archive {
     ledger: Arc<Ledger>,
     index: Arc<Index>,
     committer: Committer,
+    audit: Arc<AuditLog>,
     codecs: Pool,
     facts: Arc<FactsCache>,
     pub(crate) commitment_due: Arc<Notify>,
@@ -54,6 +56,7 @@ impl Archive {
         };
         std::fs::create_dir_all(&config.data).map_err(failed("the data folder cannot be made"))?;
         let lock = DataLock::acquire(&config.data)?;
+        let audit = AuditLog::open(&config.data, None, config.audit.clone())?;
         let ledger = Arc::new(Ledger::open(lock, ledger_options(&config))?);
         for damage in ledger.damage() {
             tracing::error!("stored bytes are damaged: {damage}");
@@ -77,6 +80,7 @@ impl Archive {
             ledger,
             index,
             committer,
+            audit,
             codecs,
             facts: Arc::default(),
             commitment_due: commitment::due(),
@@ -102,7 +106,11 @@ impl Archive {
     pub async fn close(self: &Arc<Self>) {
         self.stop_tasks().await;
         let archive = Arc::clone(self);
-        let stopped = tokio::task::spawn_blocking(move || archive.committer.stop()).await;
+        let stopped = tokio::task::spawn_blocking(move || {
+            archive.committer.stop();
+            archive.audit.close();
+        })
+        .await;
         if stopped.is_err() {
             tracing::error!("closing broke off");
         }
@@ -111,6 +119,12 @@ impl Archive {
     /// The settings it was opened with.
     pub fn config(&self) -> &ArchiveConfig {
         &self.config
+    }
+
+    /// The audit trail. What is to be recorded is recorded before it is done, and not done when
+    /// that fails.
+    pub fn audit(&self) -> &Arc<AuditLog> {
+        &self.audit
     }
 
     /// The AEs it knows.

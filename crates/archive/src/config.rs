@@ -1,5 +1,6 @@
 //! What a site may set about the archive itself.
 
+use gantry_audit::AuditSettings;
 use gantry_core::ae_title::AeTitle;
 use std::path::PathBuf;
 
@@ -32,6 +33,9 @@ pub struct ArchiveConfig {
     pub ingest_memory_bytes: usize,
     /// Worker processes that decode pixels; 0 means one a processor core.
     pub codec_workers: usize,
+    /// The audit trail's settings, which have a table of their own in the configuration.
+    #[serde(skip)]
+    pub audit: AuditSettings,
 }
 
 /// What to do with a SOP Instance UID that is already stored with other bytes.
@@ -70,6 +74,7 @@ impl Default for ArchiveConfig {
             header_bytes_max: 64 << 20,
             ingest_memory_bytes: 128 << 20,
             codec_workers: 0,
+            audit: AuditSettings::default(),
         }
     }
 }

@@ -84,6 +84,16 @@ impl From<gantry_index::error::IndexError> for Error {
     }
 }
 
+impl From<gantry_audit::AuditError> for Error {
+    fn from(error: gantry_audit::AuditError) -> Self {
+        let message = match error.kind() {
+            Kind::OutOfResources => "the audit trail cannot be written",
+            _ => "the audit trail failed",
+        };
+        Self::caused(error.kind(), message, error)
+    }
+}
+
 impl From<gantry_dicom::encoding::DecodeError> for Error {
     fn from(error: gantry_dicom::encoding::DecodeError) -> Self {
         Self::caused(Kind::Internal, "a stored header cannot be read", error)

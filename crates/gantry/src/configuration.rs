@@ -4,6 +4,7 @@ use crate::logging::LogFormat;
 use anyhow::Context;
 use gantry_archive::config::ArchiveConfig;
 use gantry_archive::peers::Peer;
+use gantry_audit::AuditSettings;
 use gantry_core::ae_title::AeTitle;
 use gantry_serve_dimse::DimseConfig;
 use gantry_serve_http::HttpConfig;
@@ -23,6 +24,8 @@ pub struct Configuration {
     pub http: HttpConfig,
     /// `[dicom]`: associations.
     pub dicom: DimseConfig,
+    /// `[audit]` and `[[audit.collector]]`: the audit trail, and where it is sent.
+    pub audit: AuditSettings,
     /// `[log]`.
     pub log: Log,
     /// `[[peer]]`: other AEs. Re-read from the file while the server runs.
@@ -116,6 +119,7 @@ impl Configuration {
         replace(&mut configuration.log.format, log_format);
         replace(&mut configuration.log.level, log_level);
         configuration.check()?;
+        configuration.archive.audit = configuration.audit.clone();
         Ok(configuration)
     }
 
