@@ -63,6 +63,8 @@ for step in "$@"; do
       need build-essential c++
       need cmake cmake
       need nasm nasm
+      # SQLCipher, which is compiled with us, takes its ciphers from there.
+      [ -e /usr/include/openssl/evp.h ] || packages+=(libssl-dev)
       install_packages
       ;;
     python)

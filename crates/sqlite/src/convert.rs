@@ -155,13 +155,16 @@ mod tests {
             )
             .unwrap();
         // As a killed process leaves it: with a log that was not written back.
-        std::mem::forget(connection);
-        assert!(path.with_extension("sqlite-wal").exists());
+        let killed = tempfile::tempdir().unwrap();
+        for name in ["a.sqlite", "a.sqlite-wal"] {
+            std::fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
+        }
+        let (folder, path) = (killed.path(), killed.path().join("a.sqlite"));
         std::fs::write(beside(&path, "-converting"), "left over").unwrap();
         assert!(convert(&path, Some(&key), None).unwrap());
         let expected = ("DOE^JANE".to_owned(), 5, 77, 1);
         assert_eq!(read(&path, Some(&key)), expected);
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
+        for entry in std::fs::read_dir(folder).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(4).any(|bytes| bytes == b"DOE^"));
         }
