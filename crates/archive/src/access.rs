@@ -3,6 +3,7 @@
 use crate::Archive;
 use crate::config::UnknownPeers;
 use crate::error::{Error, Result};
+use crate::peers::Peer;
 use gantry_core::failure::Kind;
 use gantry_core::principal::{Door, Principal};
 
@@ -50,7 +51,7 @@ impl Archive {
             peer.ae = principal.calling_ae.as_ref().map(|title| title.as_str()),
             peer.address = principal.address.map(|address| address.to_string()),
             action = action.as_str(),
-            "refused: not a configured peer"
+            "refused: not a configured peer, or without its certificate"
         );
         Err(Error::new(
             Kind::Forbidden,
@@ -62,15 +63,28 @@ impl Archive {
         if principal.door != Door::Dimse {
             return true;
         }
-        let is_known = principal
+        let peer = principal
             .calling_ae
             .as_ref()
-            .is_some_and(|title| self.peers().by_ae_title(title).is_some());
-        is_known
-            || match self.config().unknown_peers {
+            .and_then(|title| self.peers().by_ae_title(title));
+        if let Some(peer) = &peer {
+            // Somebody who calls by the title of a peer that is bound to a certificate, and has
+            // not that certificate, is not even an unknown peer.
+            return is_bound_by_its_rule(peer, principal);
+        }
+        match self.config().unknown_peers {
                 UnknownPeers::Accept => true,
                 UnknownPeers::EchoOnly => action == Action::Connect,
                 UnknownPeers::Refuse => false,
             }
     }
+}
+
+fn is_bound_by_its_rule(peer: &Peer, principal: &Principal) -> bool {
+    peer.certificate.as_ref().is_none_or(|rule| {
+        principal
+            .certificate
+            .as_ref()
+            .is_some_and(|certificate| rule.matches(certificate))
+    })
 }

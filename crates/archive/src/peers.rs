@@ -1,6 +1,7 @@
 //! The AEs this archive knows: where C-MOVE may send to and who may call.
 
 use gantry_core::ae_title::AeTitle;
+use gantry_core::certificate::CertificateRule;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,6 +28,13 @@ pub struct Peer {
     /// as `[dicom]` allows, 1: nothing is proposed, for peers that fail at the mere sight of it.
     #[serde(default)]
     pub operations_max: u16,
+    /// Whether it is reached over TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// The certificate that it has to show, `sha256:…`, a subject or a name: who calls by its
+    /// title without that is rejected, and who answers without it is not sent anything.
+    #[serde(default)]
+    pub certificate: Option<CertificateRule>,
 }
 
 fn yes() -> bool {

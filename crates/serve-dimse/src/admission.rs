@@ -7,6 +7,7 @@ use bytes::Bytes;
 use gantry_archive::access::Action;
 use gantry_core::access::Access;
 use gantry_core::ae_title::{AeTitle, AeTitleError};
+use gantry_core::certificate::PeerCertificate;
 use gantry_core::principal::{Door, Principal};
 use gantry_dimse::association::negotiation::{Choice, Policy};
 use gantry_dimse::pdu::associate::AssociateRq;
@@ -25,6 +26,7 @@ pub(crate) fn admit(
     server: &Server,
     request: &AssociateRq,
     address: IpAddr,
+    certificate: Option<Arc<PeerCertificate>>,
 ) -> Result<Admitted, Reject> {
     let calling_ae = calling(request)?;
     let called_ae = called(server, request)?;
@@ -40,6 +42,7 @@ pub(crate) fn admit(
         calling_ae,
         called_ae,
         address: Some(address),
+        certificate,
         user: user.map(str::to_owned),
         access: Arc::new(Access::unlimited("a peer")),
         ..Principal::unknown(Door::Dimse)

@@ -27,4 +27,4 @@ mod status;
 mod sub_operations;
 
 pub use config::DimseConfig;
-pub use listener::serve;
+pub use listener::{Listeners, serve};

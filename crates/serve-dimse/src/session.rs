@@ -10,6 +10,7 @@ use gantry_core::principal::Principal;
 use gantry_core::uid::Uid;
 use gantry_dimse::association::error::{AssociationError, Wait};
 use gantry_dimse::association::negotiation::{Negotiated, PresentationContext};
+use gantry_dimse::association::transport::{ReadHalf, WriteHalf};
 use gantry_dimse::association::{Association, Incoming, Writer};
 use gantry_dimse::command::{Arguments, Command, Operation, Request, Response};
 use gantry_dimse::message::Message;
@@ -17,11 +18,10 @@ use gantry_dimse::source::ChunkSource;
 use gantry_dimse::status::Status;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
-/// The accepting end of a TCP connection.
-pub(crate) type Accepted = Association<OwnedReadHalf, OwnedWriteHalf>;
+/// The accepting end of a connection.
+pub(crate) type Accepted = Association<ReadHalf, WriteHalf>;
 
 /// What the operations on an association share.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) server: Arc<Server>,
     pub(crate) negotiated: Arc<Negotiated>,
     pub(crate) principal: Arc<Principal>,
-    writer: Writer<OwnedWriteHalf>,
+    writer: Writer<WriteHalf>,
     responses: Responses,
 }
 
