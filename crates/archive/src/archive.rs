@@ -4,6 +4,7 @@ use crate::commitment::transaction::Transactions;
 use crate::committer::Committer;
 use crate::config::ArchiveConfig;
 use crate::error::{Error, Result};
+use crate::keys::Keys;
 use crate::peers::{Peer, Peers};
 use crate::retrieve::FactsCache;
 use crate::store::buffers::Buffers;
@@ -12,6 +13,7 @@ use gantry_audit::AuditLog;
 use gantry_blob::{Blobs, DataLock, Ledger, Options};
 use gantry_codec::{Limits, Pool, PoolOptions};
 use gantry_core::failure::Kind;
+use gantry_core::secret::SecretKey;
 use gantry_index::Index;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -23,6 +25,7 @@ use tokio::task::JoinSet;
 pub struct Archive {
     this: Weak<Archive>,
     config: ArchiveConfig,
+    keys: Keys,
     peers: Peers,
     buffers: Arc<Buffers>,
     ledger: Arc<Ledger>,
@@ -56,12 +59,15 @@ impl Archive {
         };
         std::fs::create_dir_all(&config.data).map_err(failed("the data folder cannot be made"))?;
         let lock = DataLock::acquire(&config.data)?;
-        let audit = AuditLog::open(&config.data, None, config.audit.clone())?;
-        let ledger = Arc::new(Ledger::open(lock, ledger_options(&config))?);
+        let keys = Keys::open(&config)?;
+        let audit_key = keys.of_database("audit")?;
+        let audit = AuditLog::open(&config.data, audit_key, config.audit.clone())?;
+        let ledger = Ledger::open(lock, ledger_options(&config), keys.keyring())?;
+        let ledger = Arc::new(ledger);
         for damage in ledger.damage() {
             tracing::error!("stored bytes are damaged: {damage}");
         }
-        let (index, mut writer) = Index::open(&config.data, gantry_index::Options::default())?;
+        let (index, mut writer) = Index::open(&config.data, index_options(&keys)?)?;
         catch_up::apply_ledger(&ledger, &mut writer)?;
         commitment::release_leases(&mut writer)?;
         let committer = Committer::start(Arc::clone(&ledger), writer, config.different_duplicate)
@@ -75,6 +81,7 @@ impl Archive {
         );
         Ok(Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
+            keys,
             peers: Peers::new(peers),
             buffers: Buffers::new(config.ingest_memory_bytes),
             ledger,
@@ -125,6 +132,16 @@ impl Archive {
     /// that fails.
     pub fn audit(&self) -> &Arc<AuditLog> {
         &self.audit
+    }
+
+    /// The key of another database of the data folder, `name` with `.sqlite`; none when
+    /// encryption is not enabled. The database, if it is there, is brought into that form first, so
+    /// nobody has it open yet.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when that fails.
+    pub fn database_key(&self, name: &str) -> Result<Option<SecretKey>> {
+        self.keys.of_database(name)
     }
 
     /// The AEs it knows.
@@ -193,6 +210,14 @@ pub(crate) fn ledger_options(config: &ArchiveConfig) -> Options {
         inline_bytes_max: config.small_object_bytes as u64 + (1 << 16),
         reserve_bytes: config.reserve_bytes,
     }
+}
+
+/// How the index is opened.
+pub(crate) fn index_options(keys: &Keys) -> Result<gantry_index::Options> {
+    Ok(gantry_index::Options {
+        key: keys.of_database("index")?,
+        ..gantry_index::Options::default()
+    })
 }
 
 fn workers(config: &ArchiveConfig) -> usize {

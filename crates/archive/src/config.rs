@@ -2,6 +2,7 @@
 
 use gantry_audit::AuditSettings;
 use gantry_core::ae_title::AeTitle;
+use gantry_keys::EncryptionConfig;
 use std::path::PathBuf;
 
 /// Settings of the archive; each has a default that serves.
@@ -33,6 +34,9 @@ pub struct ArchiveConfig {
     pub ingest_memory_bytes: usize,
     /// Worker processes that decode pixels; 0 means one a processor core.
     pub codec_workers: usize,
+    /// Whether what is stored is encrypted; `[encryption]` of the configuration.
+    #[serde(skip)]
+    pub encryption: EncryptionConfig,
     /// The audit trail's settings, which have a table of their own in the configuration.
     #[serde(skip)]
     pub audit: AuditSettings,
@@ -74,6 +78,7 @@ impl Default for ArchiveConfig {
             header_bytes_max: 64 << 20,
             ingest_memory_bytes: 128 << 20,
             codec_workers: 0,
+            encryption: EncryptionConfig::default(),
             audit: AuditSettings::default(),
         }
     }

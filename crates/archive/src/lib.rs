@@ -14,6 +14,7 @@ pub mod commitment;
 mod committer;
 pub mod config;
 pub mod error;
+mod keys;
 mod ledger_entry;
 pub mod maintenance;
 pub mod peers;

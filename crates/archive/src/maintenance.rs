@@ -1,10 +1,11 @@
 //! Work on a data folder that no server has open: building the index again, and looking whether
 //! everything is as it should be. All functions block.
 
-use crate::archive::ledger_options;
+use crate::archive::{index_options, ledger_options};
 use crate::catch_up;
 use crate::config::ArchiveConfig;
 use crate::error::{Error, Result};
+use crate::keys::Keys;
 use gantry_blob::{DataLock, Ledger};
 use gantry_core::failure::Kind;
 use gantry_core::level::Level;
@@ -26,9 +27,9 @@ const ORPHAN_AGE_MIN: Duration = Duration::from_secs(3600);
 /// # Errors
 /// When the folder is in use, or what storage and index refuse.
 pub fn reindex(config: &ArchiveConfig, progress: &mut dyn FnMut(&Applied)) -> Result<Applied> {
-    let ledger = open(config)?;
+    let (ledger, keys) = open(config)?;
     Index::remove(&config.data)?;
-    let (_index, mut writer) = Index::open(&config.data, gantry_index::Options::default())?;
+    let (_index, mut writer) = Index::open(&config.data, index_options(&keys)?)?;
     catch_up::apply_all(&ledger, &mut writer, progress)
 }
 
@@ -59,8 +60,8 @@ pub fn verify(
     config: &ArchiveConfig,
     progress: &mut dyn FnMut(&Verification),
 ) -> Result<Verification> {
-    let ledger = open(config)?;
-    let (index, mut writer) = Index::open(&config.data, gantry_index::Options::default())?;
+    let (ledger, keys) = open(config)?;
+    let (index, mut writer) = Index::open(&config.data, index_options(&keys)?)?;
     let mut found = Verification::default();
     found.problems.extend(
         ledger
@@ -117,10 +118,12 @@ pub fn verify(
     Ok(found)
 }
 
-fn open(config: &ArchiveConfig) -> Result<Ledger> {
+fn open(config: &ArchiveConfig) -> Result<(Ledger, Keys)> {
     if !config.data.is_dir() {
         return Err(Error::new(Kind::NotFound, "there is no such data folder"));
     }
     let lock = DataLock::acquire(&config.data)?;
-    Ok(Ledger::open(lock, ledger_options(config))?)
+    let keys = Keys::open(config)?;
+    let ledger = Ledger::open(lock, ledger_options(config), keys.keyring())?;
+    Ok((ledger, keys))
 }

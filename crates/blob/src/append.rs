@@ -7,17 +7,21 @@
 
 use crate::Options;
 use crate::blobs::Folders;
+use crate::cipher::{DataCipher, FRONT_LENGTH};
 use crate::error::{BlobError, Result};
 use crate::failpoint;
 use crate::location::Position;
 use crate::pack::{self, FIRST_OFFSET, PackEnd, PackHeader};
+use crate::pack_keys::PackKeys;
 use crate::record::{
-    ALIGNMENT, Appended, BlobContent, CheckKey, Content, Header, NewRecord, RecordKind,
+    ALIGNMENT, Appended, BlobContent, HEADER_LENGTH, Header, NewRecord, RecordKind,
 };
 use crate::recovery::write_checkpoint;
+use gantry_keys::KeyId;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// Most pieces that one `pwritev` takes (IOV_MAX).
@@ -34,6 +38,8 @@ const CHECKPOINT_BYTES: u64 = 16 << 20;
 pub(crate) struct Writer {
     pub folders: Folders,
     pub archive: [u8; 16],
+    /// With what new packs are encrypted; none when they are plain.
+    pub cipher: Option<Arc<DataCipher>>,
     /// The active pack; none before an archive's first record.
     pub active: Option<ActivePack>,
     pub sequence: u64,
@@ -54,19 +60,13 @@ pub(crate) struct ActivePack {
     pub end: u64,
     /// Whether bytes behind `end` may be something else than free space.
     pub is_suspect: bool,
+    pub keys: PackKeys,
 }
 
 #[derive(Debug)]
 pub(crate) struct PreparedPack {
     number: u32,
     file: File,
-}
-
-impl NewRecord {
-    /// Bytes that the record takes in a pack.
-    pub fn length(&self) -> u64 {
-        Header::of(self, 0, 0).map_or(u64::MAX, |header| header.total_length())
-    }
 }
 
 impl Writer {
@@ -108,11 +108,12 @@ impl Writer {
                 capacity,
             });
         }
+        let key = self.key();
         let is_full = |pack: &ActivePack| length > options.pack_bytes.saturating_sub(pack.end);
         if self
             .active
             .as_ref()
-            .is_none_or(|pack| pack.is_suspect || is_full(pack))
+            .is_none_or(|pack| pack.is_suspect || pack.keys.id() != key || is_full(pack))
         {
             self.activate_next(options)?;
         }
@@ -131,8 +132,31 @@ impl Writer {
         batch
             .iter()
             .zip(first..)
-            .map(|(record, sequence)| Header::of(record, sequence, first))
+            .map(|(record, sequence)| {
+                self.require_key(record)?;
+                Header::of(record, sequence, first, self.cipher.is_some())
+            })
             .collect()
+    }
+
+    fn key(&self) -> Option<KeyId> {
+        self.cipher.as_ref().map(|cipher| cipher.id())
+    }
+
+    /// What was encrypted elsewhere was so with the key of the pack it comes into.
+    fn require_key(&self, record: &NewRecord) -> Result<()> {
+        let key = match record.blob.as_ref().map(|blob| &blob.content) {
+            Some(BlobContent::Inline(_)) => None,
+            Some(BlobContent::Sealed(sealed)) => Some(sealed.key),
+            Some(BlobContent::Large(_)) | None => return Ok(()),
+        };
+        if key == self.key() {
+            return Ok(());
+        }
+        Err(BlobError::Inconsistent {
+            path: self.folders.packs.clone(),
+            what: "a blob is not encrypted as its pack is",
+        })
     }
 
     /// Writes and syncs. The outer result is a failed write, after which the pack is good up to
@@ -147,11 +171,15 @@ impl Writer {
         };
         // Until the batch is durable: an unwinding or an early return leaves it so.
         pack.is_suspect = true;
-        let key = CheckKey::derive(&self.archive, pack.number);
-        if let Err(error) = write_batch(pack, batch, headers, &key) {
+        let heads = heads(pack, batch, headers);
+        let written = heads.and_then(|heads| {
+            write_batch(pack, batch, headers, &heads)
+                .map_err(|error| BlobError::io("write", &pack.path, error))
+        });
+        if let Err(error) = written {
             // Without the rest of the batch the space is free again.
             pack.is_suspect = pack.file.set_len(pack.end).is_err();
-            return Err(BlobError::io("write", &pack.path, error));
+            return Err(error);
         }
         let synced = failpoint::pass("ledger.sync").and_then(|()| pack.file.sync_data());
         if let Err(error) = synced {
@@ -217,7 +245,9 @@ impl Writer {
                 pack: pack.number,
                 offset: pack.end,
             }),
+            key: self.key(),
         };
+        let keys = PackKeys::of(&header, self.cipher.clone())?;
         if let Err(error) = header.activate(&prepared.file, &path) {
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -235,6 +265,7 @@ impl Writer {
             path,
             end: FIRST_OFFSET,
             is_suspect: false,
+            keys,
         });
         Ok(())
     }
@@ -302,35 +333,47 @@ pub(crate) fn require_space(folders: &Folders, reserve: u64) -> Result<()> {
     Ok(())
 }
 
+/// What stands before the content of each record: header and meaning, and of an encrypted blob
+/// what tells its place.
+fn heads(pack: &ActivePack, batch: &[NewRecord], headers: &[Header]) -> Result<Vec<Vec<u8>>> {
+    let mut start = pack.end;
+    let mut heads = Vec::with_capacity(batch.len());
+    for (record, header) in batch.iter().zip(headers) {
+        let mut head = Vec::with_capacity(HEADER_LENGTH + record.meta.len() + FRONT_LENGTH);
+        header.write(&record.meta, &pack.keys.records, &mut head)?;
+        if let (Some(blob), Some(cipher)) = (&record.blob, &pack.keys.content)
+            && let BlobContent::Sealed(sealed) = &blob.content
+        {
+            let offset = start.saturating_add(header.blob_start());
+            let front = cipher.front(&sealed.salt, pack.number, offset, sealed.length);
+            head.extend_from_slice(&front);
+        }
+        start = start.saturating_add(header.total_length());
+        heads.push(head);
+    }
+    Ok(heads)
+}
+
 /// Writes a batch behind the end of `pack`.
 fn write_batch(
     pack: &ActivePack,
     batch: &[NewRecord],
     headers: &[Header],
-    key: &CheckKey,
+    heads: &[Vec<u8>],
 ) -> io::Result<()> {
     failpoint::pass("ledger.write")?;
-    let heads: Vec<Vec<u8>> = batch
-        .iter()
-        .zip(headers)
-        .map(|(record, header)| {
-            let mut head = Vec::with_capacity(crate::record::HEADER_LENGTH + record.meta.len());
-            header.write(&record.meta, key, &mut head);
-            head
-        })
-        .collect();
     let mut slices = Vec::new();
-    for ((record, header), head) in batch.iter().zip(headers).zip(&heads) {
+    for ((record, header), head) in batch.iter().zip(headers).zip(heads) {
         slices.push(IoSlice::new(head));
-        if let (Content::Inline, Some(blob)) = (header.content, &record.blob)
-            && let BlobContent::Inline(parts) = &blob.content
-        {
-            slices.extend(
+        match record.blob.as_ref().map(|blob| &blob.content) {
+            Some(BlobContent::Inline(parts)) => slices.extend(
                 parts
                     .iter()
                     .filter(|part| !part.is_empty())
                     .map(|part| IoSlice::new(part)),
-            );
+            ),
+            Some(BlobContent::Sealed(sealed)) => slices.push(IoSlice::new(&sealed.chunks)),
+            Some(BlobContent::Large(_)) | None => {}
         }
         slices.push(IoSlice::new(padding(header)));
     }

@@ -1,13 +1,15 @@
 //! Reading blobs.
 
+use crate::cipher::CHUNK_LENGTH;
 use crate::error::{BlobError, Result};
 use crate::location::{BlobLocation, LargeId, Position};
 use crate::pack;
-use crate::read_buffers::ReadBuffers;
+use crate::read_buffers::{Lent, ReadBuffers};
 use crate::replay::Replay;
+use crate::stored_file::{LargePaths, Object, Patience, Stop, StoredFile, large_file_length};
 use bytes::Bytes;
+use gantry_keys::Keyring;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -17,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Open files kept for reading.
 const OPEN_FILES_MAX: usize = 256;
 /// Bytes read at a time while a digest is computed.
-const CHUNK_LENGTH: usize = 1 << 20;
+const VERIFY_LENGTH: usize = 1 << 20;
 
 /// The stored blobs of a data folder, for reading. Needs no lock: it may be opened beside a
 /// running archive, whose unfinished records it does not see.
@@ -26,6 +28,7 @@ const CHUNK_LENGTH: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Blobs {
     folders: Folders,
+    keyring: Option<Arc<Keyring>>,
     open_files: Mutex<OpenFiles>,
     buffers: Arc<ReadBuffers>,
 }
@@ -47,7 +50,7 @@ pub(crate) enum FileKey {
 
 #[derive(Debug, Default)]
 struct OpenFiles {
-    files: HashMap<FileKey, (Arc<File>, u64)>,
+    files: HashMap<FileKey, (Arc<StoredFile>, u64)>,
     uses: u64,
 }
 
@@ -62,20 +65,19 @@ impl Folders {
         }
     }
 
-    /// The folder and the path of a large blob's file.
-    pub fn large(&self, id: LargeId) -> (PathBuf, PathBuf) {
-        let name = id.to_string();
-        let folder = self.large.join(name.get(..2).unwrap_or_default());
-        let path = folder.join(format!("{name}.dcm"));
-        (folder, path)
+    /// The paths of a large blob's file.
+    pub fn large(&self, id: LargeId) -> LargePaths {
+        LargePaths::of(&self.large, id)
     }
 }
 
 impl Blobs {
-    /// The blobs under the data folder `root`. Nothing is touched.
-    pub fn open(root: &Path) -> Arc<Self> {
+    /// The blobs under the data folder `root`. Nothing is touched. What is encrypted is read with
+    /// the keys of the keyring.
+    pub fn open(root: &Path, keyring: Option<Arc<Keyring>>) -> Arc<Self> {
         Arc::new(Self {
             folders: Folders::of(root),
+            keyring,
             open_files: Mutex::default(),
             buffers: Arc::default(),
         })
@@ -85,42 +87,33 @@ impl Blobs {
         &self.folders
     }
 
-    /// The file a blob lies in and where it begins there, for callers that hand ranges of it to
-    /// the kernel or to another process.
-    ///
-    /// # Errors
-    /// [`BlobError::NotFound`] when the file is not there.
-    pub fn file(&self, location: &BlobLocation) -> Result<(Arc<File>, u64)> {
-        match *location {
-            BlobLocation::Pack { pack, offset, .. } => {
-                let path = pack::path(&self.folders.packs, pack);
-                Ok((
-                    self.open_file(FileKey::Pack(pack), &path, location)?,
-                    offset,
-                ))
-            }
-            BlobLocation::Large { id, .. } => {
-                let (_, path) = self.folders.large(id);
-                Ok((self.open_file(FileKey::Large(id), &path, location)?, 0))
-            }
-        }
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_deref()
     }
 
-    fn open_file(&self, key: FileKey, path: &Path, location: &BlobLocation) -> Result<Arc<File>> {
+    /// The file a blob lies in.
+    fn file(&self, location: &BlobLocation) -> Result<Arc<StoredFile>> {
+        let key = match *location {
+            BlobLocation::Pack { pack, .. } => FileKey::Pack(pack),
+            BlobLocation::Large { id, .. } => FileKey::Large(id),
+        };
         if let Some(file) = self.lock().find(key) {
             return Ok(file);
         }
-        let file = match File::open(path) {
-            Ok(file) => Arc::new(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(BlobError::NotFound {
-                    location: *location,
-                });
-            }
-            Err(error) => return Err(BlobError::io("open", path, error)),
-        };
+        let file = StoredFile::open(&self.folders, location, self.keyring())?;
+        let file = Arc::new(file.ok_or(BlobError::NotFound {
+            location: *location,
+        })?);
         self.lock().keep(key, Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Whether the file of a large blob is as long as the blob.
+    pub(crate) fn is_as_long_as_it_should_be(&self, location: &BlobLocation) -> Result<bool> {
+        let stored = self.file(location)?;
+        let metadata = stored.file.metadata();
+        let metadata = metadata.map_err(|error| self.read_error(location, error))?;
+        Ok(metadata.len() == large_file_length(location.length(), stored.cipher.is_some()))
     }
 
     pub(crate) fn forget(&self, key: FileKey) {
@@ -140,10 +133,10 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::OutOfRange`], [`BlobError::NotFound`], or what the disk answers.
     pub fn read_range(&self, location: &BlobLocation, range: Range<u64>) -> Result<Bytes> {
-        let (file, start, length) = self.place(location, &range)?;
-        let mut buffer = self.buffers.lend(length);
-        file.read_exact_at(buffer.as_mut(), start)
-            .map_err(|error| self.read_error(location, error))?;
+        let mut buffer = self.lend(location, &range)?;
+        self.file(location)?
+            .fill(location, range.start, buffer.as_mut(), Patience::Wait)
+            .map_err(|stop| self.stopped(location, stop))?;
         Ok(buffer.into_bytes())
     }
 
@@ -152,40 +145,22 @@ impl Blobs {
     ///
     /// # Errors
     /// As [`Self::read_range`].
-    #[cfg(target_os = "linux")]
     pub fn read_range_at_once(
         &self,
         location: &BlobLocation,
         range: Range<u64>,
     ) -> Result<Option<Bytes>> {
-        use rustix::io::{Errno, ReadWriteFlags};
-        let (file, start, length) = self.place(location, &range)?;
-        let mut buffer = self.buffers.lend(length);
-        let slices = &mut [io::IoSliceMut::new(buffer.as_mut())];
-        match rustix::io::preadv2(&*file, slices, start, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == length => Ok(Some(buffer.into_bytes())),
-            // Whatever is the matter, reading in the ordinary way will tell.
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::NOTSUP | Errno::NOSYS) => Ok(None),
-            Err(error) => Err(self.read_error(location, error.into())),
+        let mut buffer = self.lend(location, &range)?;
+        let stored = self.file(location)?;
+        match stored.fill(location, range.start, buffer.as_mut(), Patience::AtOnce) {
+            Ok(()) => Ok(Some(buffer.into_bytes())),
+            Err(Stop::WouldWait) => Ok(None),
+            Err(stop) => Err(self.stopped(location, stop)),
         }
     }
 
-    /// Elsewhere the system cannot say that it would have to wait.
-    #[cfg(not(target_os = "linux"))]
-    pub fn read_range_at_once(
-        &self,
-        location: &BlobLocation,
-        range: Range<u64>,
-    ) -> Result<Option<Bytes>> {
-        self.place(location, &range).map(|_| None)
-    }
-
-    /// The file a range of a blob is in, where it begins there, and how long it is.
-    fn place(
-        &self,
-        location: &BlobLocation,
-        range: &Range<u64>,
-    ) -> Result<(Arc<File>, u64, usize)> {
+    /// A buffer for a range of a blob.
+    fn lend(&self, location: &BlobLocation, range: &Range<u64>) -> Result<Lent> {
         let out_of_range = || BlobError::OutOfRange {
             location: *location,
             start: range.start,
@@ -195,8 +170,7 @@ impl Blobs {
             return Err(out_of_range());
         }
         let length = usize::try_from(range.end - range.start).map_err(|_| out_of_range())?;
-        let (file, start) = self.file(location)?;
-        Ok((file, start.saturating_add(range.start), length))
+        Ok(self.buffers.lend(length))
     }
 
     /// Fills the front of `buffer` from the blob's bytes at `offset`; returns how many bytes
@@ -214,11 +188,21 @@ impl Blobs {
         let length = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let (file, start) = self.file(location)?;
         let front = buffer.split_at_mut(length).0;
-        file.read_exact_at(front, start.saturating_add(offset))
-            .map_err(|error| self.read_error(location, error))?;
+        self.file(location)?
+            .fill(location, offset, front, Patience::Wait)
+            .map_err(|stop| self.stopped(location, stop))?;
         Ok(length)
+    }
+
+    fn stopped(&self, location: &BlobLocation, stop: Stop) -> BlobError {
+        match stop {
+            Stop::Changed => BlobError::Unauthentic {
+                location: *location,
+            },
+            Stop::WouldWait => self.read_error(location, io::ErrorKind::WouldBlock.into()),
+            Stop::Disk(error) => self.read_error(location, error),
+        }
     }
 
     fn read_error(&self, location: &BlobLocation, error: io::Error) -> BlobError {
@@ -229,7 +213,7 @@ impl Blobs {
         }
         let path = match *location {
             BlobLocation::Pack { pack, .. } => pack::path(&self.folders.packs, pack),
-            BlobLocation::Large { id, .. } => self.folders.large(id).1,
+            BlobLocation::Large { id, .. } => self.folders.large(id).folder,
         };
         BlobError::io("read", path, error)
     }
@@ -239,12 +223,17 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::NotFound`], or what the disk answers.
     pub fn reader(&self, location: &BlobLocation) -> Result<BlobReader> {
-        let (file, start) = self.file(location)?;
+        let file = self.file(location)?;
+        let object = file
+            .object(location, Patience::Wait)
+            .map_err(|stop| self.stopped(location, stop))?;
         Ok(BlobReader {
             file,
-            start,
-            length: location.length(),
+            object,
+            location: *location,
             at: 0,
+            chunk: Vec::new(),
+            chunk_start: 0,
         })
     }
 
@@ -260,9 +249,14 @@ impl Blobs {
     ) -> Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut at = data_set_offset;
-        let mut buffer = vec![0; CHUNK_LENGTH];
+        let mut buffer = vec![0; VERIFY_LENGTH];
         loop {
-            let length = self.read_into(location, at, &mut buffer)?;
+            let length = match self.read_into(location, at, &mut buffer) {
+                Err(BlobError::Unauthentic { location }) => {
+                    return Err(BlobError::DigestMismatch { location });
+                }
+                length => length?,
+            };
             if length == 0 {
                 break;
             }
@@ -288,7 +282,7 @@ impl Blobs {
 }
 
 impl OpenFiles {
-    fn find(&mut self, key: FileKey) -> Option<Arc<File>> {
+    fn find(&mut self, key: FileKey) -> Option<Arc<StoredFile>> {
         self.uses += 1;
         let uses = self.uses;
         self.files.get_mut(&key).map(|(file, used)| {
@@ -297,7 +291,7 @@ impl OpenFiles {
         })
     }
 
-    fn keep(&mut self, key: FileKey, file: Arc<File>) {
+    fn keep(&mut self, key: FileKey, file: Arc<StoredFile>) {
         if self.files.len() >= OPEN_FILES_MAX {
             let oldest = self
                 .files
@@ -313,26 +307,85 @@ impl OpenFiles {
 /// A blob as a stream.
 #[derive(Debug)]
 pub struct BlobReader {
-    file: Arc<File>,
-    start: u64,
-    length: u64,
+    file: Arc<StoredFile>,
+    /// What it is decrypted with; none when it is plain.
+    object: Option<Object>,
+    location: BlobLocation,
     at: u64,
+    /// The decrypted bytes around `at`.
+    chunk: Vec<u8>,
+    chunk_start: u64,
 }
 
 impl BlobReader {
     /// Length of the blob in bytes.
     pub fn length(&self) -> u64 {
-        self.length
+        self.location.length()
+    }
+
+    /// Decrypts the chunk in which the reader is.
+    fn fill_chunk(&mut self, object: &Object) -> io::Result<()> {
+        let index = self.at / CHUNK_LENGTH as u64;
+        self.chunk_start = index * CHUNK_LENGTH as u64;
+        self.chunk.resize(object.cipher.chunk(index).0, 0);
+        let filled = self
+            .file
+            .fill_from(object, self.chunk_start, &mut self.chunk, Patience::Wait);
+        filled.map_err(|stop| {
+            self.chunk.clear();
+            match stop {
+                Stop::Disk(error) => error,
+                Stop::Changed | Stop::WouldWait => io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    BlobError::Unauthentic {
+                        location: self.location,
+                    },
+                ),
+            }
+        })
+    }
+
+    fn read_decrypted(&mut self, object: &Object, front: &mut [u8]) -> io::Result<usize> {
+        if front.is_empty() {
+            return Ok(0);
+        }
+        let is_inside = |reader: &Self| {
+            let skip = reader.at.checked_sub(reader.chunk_start);
+            skip.is_some_and(|skip| skip < reader.chunk.len() as u64)
+        };
+        if !is_inside(self) {
+            self.fill_chunk(object)?;
+        }
+        let skip = usize::try_from(self.at - self.chunk_start).unwrap_or(usize::MAX);
+        let ready = self.chunk.get(skip..).unwrap_or_default();
+        let length = ready.len().min(front.len());
+        front
+            .split_at_mut(length)
+            .0
+            .copy_from_slice(ready.split_at(length).0);
+        Ok(length)
     }
 }
 
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.length().saturating_sub(self.at)).unwrap_or(usize::MAX);
         let front = buffer.split_at_mut(buffer.len().min(left)).0;
-        let read = self
-            .file
-            .read_at(front, self.start.saturating_add(self.at))?;
+        let read = match self.object.take() {
+            Some(object) => {
+                let read = self.read_decrypted(&object, front);
+                self.object = Some(object);
+                read?
+            }
+            None => {
+                let start = match self.location {
+                    BlobLocation::Pack { offset, .. } => offset,
+                    BlobLocation::Large { .. } => 0,
+                };
+                let at = start.saturating_add(self.at);
+                self.file.file.read_at(front, at)?
+            }
+        };
         self.at += read as u64;
         Ok(read)
     }
@@ -342,7 +395,7 @@ impl Seek for BlobReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
+            SeekFrom::End(by) => self.length().checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
         self.at = at.ok_or(io::ErrorKind::InvalidInput)?;

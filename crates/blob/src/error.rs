@@ -2,6 +2,7 @@
 
 use crate::location::{BlobLocation, Position};
 use gantry_core::failure::Kind;
+use gantry_keys::KeyError;
 use std::io;
 use std::path::PathBuf;
 
@@ -42,6 +43,25 @@ pub enum BlobError {
         /// The blob.
         location: BlobLocation,
     },
+    /// Encrypted bytes of a blob are not what was written: they were changed, or lost, or another
+    /// blob's are in their place. What they should be cannot be told.
+    #[error("content of {location} is not what was written there")]
+    Unauthentic {
+        /// The blob.
+        location: BlobLocation,
+    },
+    /// A file is encrypted, and its key is not there.
+    #[error("{path} is encrypted, and its key is missing")]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// What the keys say.
+        #[source]
+        source: Option<KeyError>,
+    },
+    /// Something could not be encrypted.
+    #[error("cannot encrypt")]
+    Cipher,
     /// There is no such blob.
     #[error("no blob at {location}")]
     NotFound {
@@ -128,6 +148,9 @@ impl BlobError {
             Self::Io { .. }
             | Self::Corrupt { .. }
             | Self::DigestMismatch { .. }
+            | Self::Unauthentic { .. }
+            | Self::NoKey { .. }
+            | Self::Cipher
             | Self::OutOfRange { .. }
             | Self::UnknownPosition(_)
             | Self::TooLarge { .. }

@@ -2,12 +2,16 @@
 
 use crate::append::Writer;
 use crate::blobs::Blobs;
+use crate::cipher::{DataCipher, Salt, sealed_length};
 use crate::error::{BlobError, Result};
 use crate::location::{LargeId, Position};
 use crate::lock::DataLock;
-use crate::record::{Appended, NewRecord};
+use crate::read_buffers::ReadBuffers;
+use crate::record::{Appended, BlobContent, Header, NewBlob, NewRecord, SealedBlob, prefix_digest};
 use crate::recovery;
 use crate::staging::StagedFile;
+use bytes::Bytes;
+use gantry_keys::Keyring;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +42,8 @@ impl Default for Options {
 pub struct Ledger {
     blobs: Arc<Blobs>,
     options: Options,
+    cipher: Option<Arc<DataCipher>>,
+    buffers: Arc<ReadBuffers>,
     writer: Mutex<Writer>,
     damage: Vec<BlobError>,
     _lock: DataLock,
@@ -45,17 +51,23 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens the ledger of the locked data folder, or begins one. A torn tail is cut off, what
-    /// was staged and never finished is removed.
+    /// was staged and never finished is removed. With a keyring that has a key for what is new,
+    /// new packs and large blobs are encrypted.
     ///
     /// # Errors
-    /// When the files cannot be read or written or are not this archive's. Damaged records do
-    /// not keep the ledger from opening: see [`Self::damage`].
-    pub fn open(lock: DataLock, options: Options) -> Result<Self> {
-        let blobs = Blobs::open(lock.root());
-        let recovered = recovery::recover(&blobs, &options)?;
+    /// When the files cannot be read or written or are not this archive's; [`BlobError::NoKey`]
+    /// when the newest pack is encrypted with a key that is not there. Damaged records do not keep
+    /// the ledger from opening: see [`Self::damage`].
+    pub fn open(lock: DataLock, options: Options, keyring: Option<Arc<Keyring>>) -> Result<Self> {
+        let newest = keyring.as_ref().and_then(|keyring| keyring.newest());
+        let cipher = newest.map(|key| Arc::new(DataCipher::new(key)));
+        let blobs = Blobs::open(lock.root(), keyring);
+        let recovered = recovery::recover(&blobs, &options, cipher.clone())?;
         Ok(Self {
             blobs,
             options,
+            cipher,
+            buffers: Arc::default(),
             writer: Mutex::new(recovered.writer),
             damage: recovered.damage,
             _lock: lock,
@@ -82,10 +94,44 @@ impl Ledger {
         self.lock().end()
     }
 
-    /// Most bytes that one [`Self::append`] takes: what [`NewRecord::length`] says of its
-    /// records, added up.
+    /// Most bytes that one [`Self::append`] takes: what [`Self::length_of`] says of its records,
+    /// added up.
     pub fn batch_bytes_max(&self) -> u64 {
         Writer::capacity(&self.options)
+    }
+
+    /// Bytes that a record takes in a pack.
+    pub fn length_of(&self, record: &NewRecord) -> u64 {
+        let header = Header::of(record, 0, 0, self.cipher.is_some());
+        header.map_or(u64::MAX, |header| header.total_length())
+    }
+
+    /// Makes of the bytes of a small blob what is appended: encrypts them, when the ledger is
+    /// encrypted. It is for the thread that brings them; [`Self::append`] does it otherwise, in the
+    /// one thread that writes. `data_set_offset` is that of the blob.
+    ///
+    /// # Errors
+    /// When the system gives no random bits.
+    pub fn seal(&self, parts: Vec<Bytes>, data_set_offset: u32) -> Result<BlobContent> {
+        let Some(cipher) = &self.cipher else {
+            return Ok(BlobContent::Inline(parts));
+        };
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let mut salt = Salt::default();
+        gantry_keys::random(&mut salt).map_err(|_| BlobError::Cipher)?;
+        let sealed_length =
+            usize::try_from(sealed_length(length)).map_err(|_| BlobError::Cipher)?;
+        let mut chunks = self.buffers.lend(sealed_length);
+        cipher
+            .object(&salt, length)?
+            .seal_all(&parts, chunks.as_mut())?;
+        Ok(BlobContent::Sealed(SealedBlob {
+            key: cipher.id(),
+            salt,
+            length,
+            prefix_digest: prefix_digest(&parts, data_set_offset as usize),
+            chunks: chunks.into_bytes(),
+        }))
     }
 
     /// Writes all records of `batch`, then makes them durable at once. When it returns, they
@@ -99,7 +145,38 @@ impl Ledger {
     /// stays usable, and the same batch works once there is room. [`BlobError::TooLarge`] when
     /// the batch exceeds [`Self::batch_bytes_max`].
     pub fn append(&self, batch: &[NewRecord]) -> Result<Vec<Appended>> {
-        self.lock().append(batch, &self.options)
+        let is_unsealed = |record: &NewRecord| {
+            let content = record.blob.as_ref().map(|blob| &blob.content);
+            matches!(content, Some(BlobContent::Inline(_)))
+        };
+        if self.cipher.is_none() || !batch.iter().any(is_unsealed) {
+            return self.lock().append(batch, &self.options);
+        }
+        let batch: Vec<_> = batch
+            .iter()
+            .map(|record| self.seal_record(record))
+            .collect::<Result<_>>()?;
+        self.lock().append(&batch, &self.options)
+    }
+
+    /// A copy of a record as it is appended to an encrypted ledger.
+    fn seal_record(&self, record: &NewRecord) -> Result<NewRecord> {
+        let blob = match &record.blob {
+            None => None,
+            Some(blob) => Some(NewBlob {
+                content: match &blob.content {
+                    BlobContent::Inline(parts) => self.seal(parts.clone(), blob.data_set_offset)?,
+                    BlobContent::Sealed(sealed) => BlobContent::Sealed(sealed.clone()),
+                    BlobContent::Large(large) => BlobContent::Large(large.clone()),
+                },
+                ..*blob
+            }),
+        };
+        Ok(NewRecord {
+            kind: record.kind,
+            meta: record.meta.clone(),
+            blob,
+        })
     }
 
     /// Begins a file for a large blob.
@@ -107,7 +184,11 @@ impl Ledger {
     /// # Errors
     /// [`BlobError::NoSpace`] when the disk is full or nearly so.
     pub fn stage(&self) -> Result<StagedFile> {
-        StagedFile::create(self.blobs.folders(), self.options.reserve_bytes)
+        StagedFile::create(
+            self.blobs.folders(),
+            self.options.reserve_bytes,
+            self.cipher.clone(),
+        )
     }
 
     /// Removes files of large blobs that no record names: those for which `is_known` says no,

@@ -6,9 +6,12 @@
 //!   8  format version         2      40  previous pack (0: none)        4
 //!  10  reserved               2      44  reserved                       4
 //!  12  number of the pack     4      48  where the previous pack ends   8
-//!  16  archive id            16      56  check of bytes 0..56          16
+//!  16  archive id            16      56  check of what is before it    16
 //! records from 4096 on, at multiples of 512
 //! ```
+//!
+//! A pack whose records are encrypted has format version 2, and in its header the id of the data
+//! key (16) before the check, which is at 72 then. A pack is wholly encrypted or not at all.
 //!
 //! A pack is *prepared* (allocated, its directory entry durable, its header still zeros) before
 //! it is needed, and becomes *active* when its header is written and synced. The header says
@@ -23,6 +26,7 @@
 use crate::error::{BlobError, Result};
 use crate::failpoint;
 use crate::record::{CheckKey, Fields, MAGIC as RECORD_MAGIC};
+use gantry_keys::KeyId;
 use rustix::fs::FallocateFlags;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -32,8 +36,11 @@ use std::path::{Path, PathBuf};
 pub const FIRST_OFFSET: u64 = 4096;
 const COPY_OFFSET: u64 = 512;
 const MAGIC: [u8; 8] = *b"GNTRPACK";
-const VERSION: u16 = 1;
-const HEADER_LENGTH: usize = 72;
+const VERSION_PLAIN: u16 = 1;
+const VERSION_ENCRYPTED: u16 = 2;
+const CHECK_LENGTH: usize = 16;
+/// Longest header.
+const HEADER_LENGTH: usize = 88;
 
 /// The header of an active pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +50,8 @@ pub(crate) struct PackHeader {
     pub first_sequence: u64,
     /// The pack before this one and where it ends; none for an archive's first pack.
     pub previous: Option<PackEnd>,
+    /// The data key with which all of it is encrypted; none when it is plain.
+    pub key: Option<KeyId>,
 }
 
 /// Where a pack ends.
@@ -61,15 +70,15 @@ pub(crate) struct Link {
 }
 
 impl PackHeader {
-    pub fn key(&self) -> CheckKey {
-        CheckKey::derive(&self.archive, self.number)
-    }
-
     fn encode(&self) -> Vec<u8> {
         let previous = self.previous.unwrap_or(PackEnd { pack: 0, offset: 0 });
+        let version = match self.key {
+            None => VERSION_PLAIN,
+            Some(_) => VERSION_ENCRYPTED,
+        };
         let mut bytes = Vec::with_capacity(HEADER_LENGTH);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.number.to_le_bytes());
         bytes.extend_from_slice(&self.archive);
@@ -77,20 +86,21 @@ impl PackHeader {
         bytes.extend_from_slice(&previous.pack.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&previous.offset.to_le_bytes());
-        let check = self.key().check([&bytes, &[]]);
+        bytes.extend(self.key.iter().flat_map(|key| key.0));
+        let check = CheckKey::derive(&self.archive, self.number).check([&bytes, &[]]);
         bytes.extend_from_slice(&check);
         bytes
     }
 
     /// Reads a header; `None` when these bytes are none. A newer format is told apart, so that
     /// it is not overwritten.
-    fn decode(bytes: &[u8; HEADER_LENGTH]) -> Option<Result<Self, u16>> {
+    fn decode(bytes: &[u8]) -> Option<Result<Self, u16>> {
         let mut fields = Fields(bytes);
         if fields.take::<8>()? != MAGIC {
             return None;
         }
         let version = u16::from_le_bytes(fields.take()?);
-        if version > VERSION {
+        if version > VERSION_ENCRYPTED {
             return Some(Err(version));
         }
         fields.take::<2>()?;
@@ -101,26 +111,29 @@ impl PackHeader {
         fields.take::<4>()?;
         let offset = u64::from_le_bytes(fields.take()?);
         let previous = (pack != 0).then_some(PackEnd { pack, offset });
+        let key = match version {
+            VERSION_ENCRYPTED => Some(KeyId(fields.take()?)),
+            _ => None,
+        };
+        let covered = bytes.split_at(bytes.len().saturating_sub(fields.0.len())).0;
+        let check = CheckKey::derive(&archive, number).check([covered, &[]]);
         let header = Self {
             number,
             archive,
             first_sequence,
             previous,
+            key,
         };
-        let covered = bytes.split_at(HEADER_LENGTH - 16).0;
-        (header.key().check([covered, &[]]) == fields.take()?).then_some(Ok(header))
+        (check == fields.take::<CHECK_LENGTH>()?).then_some(Ok(header))
     }
 
     /// Reads the header of the pack `number`; `None` when it is only prepared.
     pub fn read(file: &File, path: &Path, number: u32) -> Result<Option<Self>> {
         for offset in [0, COPY_OFFSET] {
             let mut bytes = [0; HEADER_LENGTH];
-            match file.read_exact_at(&mut bytes, offset) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
-                Err(error) => return Err(BlobError::io("read", path, error)),
-            }
-            match Self::decode(&bytes) {
+            let read = read_front_at(file, &mut bytes, offset)
+                .map_err(|error| BlobError::io("read", path, error))?;
+            match Self::decode(bytes.split_at(read).0) {
                 Some(Ok(header)) if header.number == number => return Ok(Some(header)),
                 Some(Ok(_)) => {
                     let what = "the header belongs to a pack of another number";
@@ -134,7 +147,7 @@ impl PackHeader {
                     return Err(BlobError::NewerFormat {
                         path,
                         found,
-                        known: VERSION,
+                        known: VERSION_ENCRYPTED,
                     });
                 }
                 None => {}
@@ -152,6 +165,20 @@ impl PackHeader {
             .and_then(|()| file.sync_data())
             .map_err(|error| BlobError::io("activate", path, error))
     }
+}
+
+/// Fills the front of `bytes`, as far as the file goes.
+pub(crate) fn read_front_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// The file of a pack.

@@ -1,14 +1,17 @@
 //! Giving the space of blobs back.
 
 use crate::blobs::{Blobs, FileKey};
+use crate::cipher::FRONT_LENGTH;
 use crate::error::{BlobError, Result};
 use crate::failpoint;
 use crate::ledger::Ledger;
 use crate::location::BlobLocation;
-use crate::pack;
+use crate::pack::{self, PackHeader};
+use crate::record::stored_length;
 use rustix::fs::FallocateFlags;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 impl Ledger {
     /// Frees the space of a blob for good. The record that brought it stays, so that the ledger
@@ -19,9 +22,9 @@ impl Ledger {
     /// harmless.
     ///
     /// # Errors
-    /// What the disk answers. A file system that cannot punch holes overwrites nothing and
-    /// frees nothing; the blob is unreadable only by the archive's rules then, and a warning is
-    /// logged.
+    /// What the disk answers. A file system that cannot punch holes frees nothing: of an encrypted
+    /// blob the salt is overwritten, without which nobody can decrypt it; a plain one is unreadable
+    /// only by the archive's rules then, and a warning is logged.
     pub fn purge(&self, location: &BlobLocation) -> Result<()> {
         purge(self.blobs(), location)
     }
@@ -31,15 +34,17 @@ fn purge(blobs: &Blobs, location: &BlobLocation) -> Result<()> {
     match *location {
         BlobLocation::Large { id, .. } => {
             blobs.forget(FileKey::Large(id));
-            let (_, path) = blobs.folders().large(id);
-            let removed =
-                failpoint::pass("purge.remove").and_then(|()| std::fs::remove_file(&path));
-            match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(BlobError::io("remove", &path, error))
+            for path in blobs.folders().large(id).paths {
+                let removed =
+                    failpoint::pass("purge.remove").and_then(|()| std::fs::remove_file(&path));
+                match removed {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(BlobError::io("remove", &path, error));
+                    }
+                    _ => {}
                 }
-                _ => Ok(()),
             }
+            Ok(())
         }
         BlobLocation::Pack { length: 0, .. } => Ok(()),
         BlobLocation::Pack {
@@ -48,14 +53,22 @@ fn purge(blobs: &Blobs, location: &BlobLocation) -> Result<()> {
             length,
         } => {
             let path = pack::path(&blobs.folders().packs, pack);
-            let file = match OpenOptions::new().write(true).open(&path) {
+            let file = match OpenOptions::new().read(true).write(true).open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(BlobError::io("open", &path, error)),
             };
+            let header = PackHeader::read(&file, &path, pack)?;
+            let is_encrypted = header.is_some_and(|header| header.key.is_some());
+            let length = stored_length(length, is_encrypted);
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             match rustix::fs::fallocate(&file, flags, offset, length) {
                 Ok(()) => Ok(()),
+                // Without its salt the blob cannot be decrypted any more.
+                Err(rustix::io::Errno::OPNOTSUPP) if is_encrypted => file
+                    .write_all_at(&[0; FRONT_LENGTH], offset)
+                    .and_then(|()| file.sync_data())
+                    .map_err(|error| BlobError::io("overwrite", &path, error)),
                 Err(rustix::io::Errno::OPNOTSUPP) => {
                     tracing::warn!(%location, "the file system cannot free space inside a pack");
                     Ok(())

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Buffers kept for the next read.
-const KEPT_MAX: usize = 6;
+const KEPT_MAX: usize = 8;
 /// Longest buffer that is kept, in bytes; longer ones are rare and would only lie about.
 const KEPT_LENGTH_MAX: usize = 2 << 20;
 

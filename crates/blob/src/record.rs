@@ -17,18 +17,33 @@
 //!
 //! The key of the check is the pack's own (see [`crate::pack`]), so that bytes of another pack,
 //! or of a ledger that somebody sends inside an instance, are never taken for a record.
+//!
+//! In an encrypted pack the format version is 2. The two digests and the meaning are encrypted
+//! with AES-256-GCM and a key of the pack's own; its tag takes the place of the check and covers
+//! the rest of the header too. The meaning begins with the nonce (12, random), which counts for its
+//! length. The blob is as [`crate::cipher`] says; its length is that of the plain blob.
 
+use crate::cipher::{FRONT_LENGTH, Salt, sealed_length};
 use crate::error::{BlobError, Result};
 use crate::location::{BlobLocation, LargeId, Position};
 use crate::staging::LargeBlob;
 use bytes::Bytes;
+use gantry_keys::KeyId;
+use gantry_keys::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Records begin at multiples of this, the size of a sector: a torn write never reaches into a
 /// neighbour.
 pub(crate) const ALIGNMENT: u64 = 512;
 pub(crate) const HEADER_LENGTH: usize = 128;
 pub(crate) const MAGIC: [u8; 4] = *b"GREC";
-const VERSION: u8 = 1;
+const VERSION_PLAIN: u8 = 1;
+const VERSION_ENCRYPTED: u8 = 2;
+/// What is encrypted of the header: from the digest on, without the large id.
+const DIGEST_RANGE: Range<usize> = 48..80;
+const PREFIX_DIGEST_RANGE: Range<usize> = 96..112;
+const CHECK_LENGTH: usize = 16;
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,8 +86,32 @@ pub struct NewBlob {
 pub enum BlobContent {
     /// In memory, in pieces as they arrived.
     Inline(Vec<Bytes>),
+    /// In memory and encrypted ([`crate::Ledger::seal`]).
+    Sealed(SealedBlob),
     /// In a file that was made durable before ([`crate::StagedFile::finish`]).
     Large(LargeBlob),
+}
+
+impl BlobContent {
+    /// Length of the blob in bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Inline(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Self::Sealed(sealed) => sealed.length,
+            Self::Large(large) => large.length(),
+        }
+    }
+}
+
+/// The bytes of a new blob, encrypted by the thread that brings them.
+#[derive(Debug, Clone)]
+pub struct SealedBlob {
+    pub(crate) key: KeyId,
+    pub(crate) salt: Salt,
+    /// Length of the plain bytes.
+    pub(crate) length: u64,
+    pub(crate) prefix_digest: [u8; 16],
+    pub(crate) chunks: Bytes,
 }
 
 /// What became of an appended record.
@@ -123,15 +162,30 @@ pub(crate) struct Header {
     pub kind: RecordKind,
     pub content: Content,
     pub sequence: u64,
+    /// Whether it is in an encrypted pack.
+    pub is_encrypted: bool,
     /// Number of the first record that was written together with this one. Everything before
     /// it was durable when this one was written.
     pub batch: u64,
+    /// Length in the pack, the nonce included.
     pub meta_length: u32,
     pub data_set_offset: u32,
     pub blob_length: u64,
     pub digest: [u8; 32],
     pub prefix_digest: [u8; 16],
-    check: [u8; 16],
+}
+
+/// How the records of a pack are kept from being changed.
+#[derive(Debug, Clone)]
+pub(crate) enum RecordKey {
+    Check(CheckKey),
+    Cipher(Arc<LessSafeKey>),
+}
+
+impl std::fmt::Debug for CheckKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CheckKey(…)")
+    }
 }
 
 /// The key with which a pack's checks are made.
@@ -169,9 +223,10 @@ fn first_half(bytes: &[u8; 32]) -> [u8; 16] {
 }
 
 impl Header {
-    /// The header and meaning of a new record as bytes, and the header.
-    pub fn of(record: &NewRecord, sequence: u64, batch: u64) -> Result<Self> {
-        let meta_length = u32::try_from(record.meta.len())
+    /// The header of a new record.
+    pub fn of(record: &NewRecord, sequence: u64, batch: u64, is_encrypted: bool) -> Result<Self> {
+        let nonce_length = if is_encrypted { NONCE_LEN } else { 0 };
+        let meta_length = u32::try_from(record.meta.len() + nonce_length)
             .ok()
             .filter(|_| record.meta.len() <= NewRecord::META_MAX)
             .ok_or(BlobError::TooLarge {
@@ -182,13 +237,13 @@ impl Header {
             kind: record.kind,
             content: Content::None,
             sequence,
+            is_encrypted,
             batch,
             meta_length,
             data_set_offset: 0,
             blob_length: 0,
             digest: [0; 32],
             prefix_digest: [0; 16],
-            check: [0; 16],
         };
         if let Some(blob) = &record.blob {
             header.describe(blob);
@@ -199,16 +254,17 @@ impl Header {
     fn describe(&mut self, blob: &NewBlob) {
         self.data_set_offset = blob.data_set_offset;
         self.digest = blob.digest;
+        self.blob_length = blob.content.length();
         match &blob.content {
             BlobContent::Inline(parts) => {
                 self.content = Content::Inline;
-                self.blob_length = parts.iter().map(|part| part.len() as u64).sum();
                 self.prefix_digest = prefix_digest(parts, blob.data_set_offset as usize);
             }
-            BlobContent::Large(large) => {
-                self.content = Content::Large(large.id());
-                self.blob_length = large.length();
+            BlobContent::Sealed(sealed) => {
+                self.content = Content::Inline;
+                self.prefix_digest = sealed.prefix_digest;
             }
+            BlobContent::Large(large) => self.content = Content::Large(large.id()),
         }
     }
 
@@ -225,7 +281,9 @@ impl Header {
     /// Bytes from the record's first to the end of what it holds, without padding.
     pub fn blob_end(&self) -> u64 {
         match self.content {
-            Content::Inline => self.blob_start().saturating_add(self.blob_length),
+            Content::Inline => self
+                .blob_start()
+                .saturating_add(stored_length(self.blob_length, self.is_encrypted)),
             Content::None | Content::Large(_) => self.blob_start(),
         }
     }
@@ -247,9 +305,9 @@ impl Header {
     }
 
     /// Appends header and meaning to `out`.
-    pub fn write(&self, meta: &[u8], key: &CheckKey, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&MAGIC);
+    pub fn write(&self, meta: &[u8], key: &RecordKey, out: &mut Vec<u8>) -> Result<()> {
+        let mut head = Vec::with_capacity(HEADER_LENGTH);
+        head.extend_from_slice(&MAGIC);
         let (content, large) = match self.content {
             Content::None => (0, [0; 16]),
             Content::Inline => (1, [0; 16]),
@@ -259,28 +317,45 @@ impl Header {
             RecordKind::Instance => 1,
             RecordKind::Event => 2,
         };
-        out.extend_from_slice(&[VERSION, kind, content, 0]);
-        out.extend_from_slice(&self.sequence.to_le_bytes());
-        out.extend_from_slice(&self.batch.to_le_bytes());
-        out.extend_from_slice(&self.meta_length.to_le_bytes());
-        out.extend_from_slice(&self.data_set_offset.to_le_bytes());
-        out.extend_from_slice(&self.blob_length.to_le_bytes());
-        out.extend_from_slice(&[0; 8]);
-        out.extend_from_slice(&self.digest);
-        out.extend_from_slice(&large);
-        out.extend_from_slice(&self.prefix_digest);
-        let check = key.check([out.get(start..).unwrap_or_default(), meta]);
-        out.extend_from_slice(&check);
-        out.extend_from_slice(meta);
+        let version = match key {
+            RecordKey::Check(_) => VERSION_PLAIN,
+            RecordKey::Cipher(_) => VERSION_ENCRYPTED,
+        };
+        head.extend_from_slice(&[version, kind, content, 0]);
+        head.extend_from_slice(&self.sequence.to_le_bytes());
+        head.extend_from_slice(&self.batch.to_le_bytes());
+        head.extend_from_slice(&self.meta_length.to_le_bytes());
+        head.extend_from_slice(&self.data_set_offset.to_le_bytes());
+        head.extend_from_slice(&self.blob_length.to_le_bytes());
+        head.extend_from_slice(&[0; 8]);
+        head.extend_from_slice(&self.digest);
+        head.extend_from_slice(&large);
+        head.extend_from_slice(&self.prefix_digest);
+        match key {
+            RecordKey::Check(key) => {
+                let check = key.check([&head, meta]);
+                out.extend_from_slice(&head);
+                out.extend_from_slice(&check);
+                out.extend_from_slice(meta);
+            }
+            RecordKey::Cipher(key) => seal(&head, meta, key, out)?,
+        }
+        Ok(())
     }
 
-    /// Reads a header. That it is one of this pack's is known only after [`Self::is_checked`].
+    /// Reads a header. That it is one of this pack's is known only after [`Self::open`], and what
+    /// is encrypted of it too.
     pub fn parse(bytes: &[u8; HEADER_LENGTH]) -> Option<Self> {
         let mut fields = Fields(bytes);
         if fields.take::<4>()? != MAGIC {
             return None;
         }
         let [version, kind, content, _] = fields.take::<4>()?;
+        let is_encrypted = match version {
+            VERSION_PLAIN => false,
+            VERSION_ENCRYPTED => true,
+            _ => return None,
+        };
         let header = Self {
             kind: match kind {
                 1 => RecordKind::Instance,
@@ -294,6 +369,7 @@ impl Header {
                 _ => return None,
             },
             sequence: u64::from_le_bytes(fields.take()?),
+            is_encrypted,
             batch: u64::from_le_bytes(fields.take()?),
             meta_length: u32::from_le_bytes(fields.take()?),
             data_set_offset: u32::from_le_bytes(fields.take()?),
@@ -304,7 +380,6 @@ impl Header {
             },
             digest: fields.take()?,
             prefix_digest: [0; 16],
-            check: [0; 16],
         };
         let large = LargeId(fields.take()?);
         let content = match header.content {
@@ -314,17 +389,83 @@ impl Header {
         let header = Self {
             content,
             prefix_digest: fields.take()?,
-            check: fields.take()?,
             ..header
         };
-        let plausible = version == VERSION && header.meta_length as usize <= NewRecord::META_MAX;
-        plausible.then_some(header)
+        let is_plausible = header.meta_length as usize <= NewRecord::META_MAX + NONCE_LEN;
+        is_plausible.then_some(header)
     }
 
-    /// Whether header and meaning are what this archive once wrote into this pack.
-    pub fn is_checked(&self, bytes: &[u8; HEADER_LENGTH], meta: &[u8], key: &CheckKey) -> bool {
-        let covered = bytes.split_at(HEADER_LENGTH - 16).0;
-        key.check([covered, meta]) == self.check
+    /// The meaning, when header and meaning are what this archive once wrote into this pack.
+    pub fn open(
+        &mut self,
+        bytes: &[u8; HEADER_LENGTH],
+        meta: &[u8],
+        key: &RecordKey,
+    ) -> Option<Bytes> {
+        let (covered, check) = bytes.split_at(HEADER_LENGTH - CHECK_LENGTH);
+        match key {
+            RecordKey::Check(key) => {
+                let fits = !self.is_encrypted && key.check([covered, meta]) == *check;
+                fits.then(|| Bytes::copy_from_slice(meta))
+            }
+            RecordKey::Cipher(key) => {
+                let (nonce, meta) = meta.split_first_chunk::<NONCE_LEN>()?;
+                let mut sealed = [
+                    covered.get(DIGEST_RANGE)?,
+                    covered.get(PREFIX_DIGEST_RANGE)?,
+                    meta,
+                ]
+                .concat();
+                let nonce = Nonce::assume_unique_for_key(*nonce);
+                let clear = Aad::from(clear_part(covered));
+                key.open_in_place_separate_tag(nonce, clear, check, &mut sealed)
+                    .ok()?;
+                let mut fields = Fields(&sealed);
+                self.digest = fields.take()?;
+                self.prefix_digest = fields.take()?;
+                let meta_start = sealed.len() - fields.0.len();
+                self.is_encrypted
+                    .then(|| Bytes::from(sealed).slice(meta_start..))
+            }
+        }
+    }
+}
+
+/// What of a header is not encrypted.
+fn clear_part(head: &[u8]) -> Vec<u8> {
+    let before = head.get(..DIGEST_RANGE.start).unwrap_or_default();
+    let between = head.get(DIGEST_RANGE.end..PREFIX_DIGEST_RANGE.start);
+    [before, between.unwrap_or_default()].concat()
+}
+
+/// Encrypts a header's digests and the meaning.
+fn seal(head: &[u8], meta: &[u8], key: &LessSafeKey, out: &mut Vec<u8>) -> Result<()> {
+    let part = |range: Range<usize>| head.get(range).unwrap_or_default();
+    let mut nonce = [0; NONCE_LEN];
+    gantry_keys::random(&mut nonce).map_err(|_| BlobError::Cipher)?;
+    let mut sealed = [part(DIGEST_RANGE), part(PREFIX_DIGEST_RANGE), meta].concat();
+    let clear = Aad::from(clear_part(head));
+    let tag = key
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), clear, &mut sealed)
+        .map_err(|_| BlobError::Cipher)?;
+    let (digest, rest) = sealed.split_at(DIGEST_RANGE.len());
+    let (prefix_digest, meta) = rest.split_at(PREFIX_DIGEST_RANGE.len());
+    out.extend_from_slice(part(0..DIGEST_RANGE.start));
+    out.extend_from_slice(digest);
+    out.extend_from_slice(part(DIGEST_RANGE.end..PREFIX_DIGEST_RANGE.start));
+    out.extend_from_slice(prefix_digest);
+    out.extend_from_slice(tag.as_ref());
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(meta);
+    Ok(())
+}
+
+/// Bytes that a blob takes in a pack.
+pub(crate) fn stored_length(length: u64, is_encrypted: bool) -> u64 {
+    if is_encrypted {
+        sealed_length(length).saturating_add(FRONT_LENGTH as u64)
+    } else {
+        length
     }
 }
 
@@ -339,7 +480,7 @@ impl Fields<'_> {
     }
 }
 
-fn prefix_digest(parts: &[Bytes], length: usize) -> [u8; 16] {
+pub(crate) fn prefix_digest(parts: &[Bytes], length: usize) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     let mut left = length;
     for part in parts {
@@ -370,11 +511,34 @@ mod tests {
         }
     }
 
-    fn parse(bytes: &[u8], key: &CheckKey) -> Option<Header> {
+    fn parse(bytes: &[u8], key: &RecordKey) -> Option<(Header, Bytes)> {
         let (head, rest) = bytes.split_first_chunk::<HEADER_LENGTH>()?;
-        let header = Header::parse(head)?;
+        let mut header = Header::parse(head)?;
         let meta = rest.get(..header.meta_length as usize)?;
-        header.is_checked(head, meta, key).then_some(header)
+        let meta = header.open(head, meta, key)?;
+        Some((header, meta))
+    }
+
+    fn keys(fill: u8, pack: u32) -> [RecordKey; 2] {
+        let bytes = [fill ^ pack as u8; 32];
+        let cipher = gantry_keys::aead::UnboundKey::new(&gantry_keys::aead::AES_256_GCM, &bytes);
+        [
+            RecordKey::Check(CheckKey::derive(&[fill; 16], pack)),
+            RecordKey::Cipher(Arc::new(LessSafeKey::new(cipher.unwrap()))),
+        ]
+    }
+
+    fn written(
+        record: &NewRecord,
+        sequence: u64,
+        batch: u64,
+        key: &RecordKey,
+    ) -> (Header, Vec<u8>) {
+        let is_encrypted = matches!(key, RecordKey::Cipher(_));
+        let header = Header::of(record, sequence, batch, is_encrypted).unwrap();
+        let mut bytes = Vec::new();
+        header.write(&record.meta, key, &mut bytes).unwrap();
+        (header, bytes)
     }
 
     proptest! {
@@ -382,44 +546,54 @@ mod tests {
         fn a_header_survives_its_bytes(
             meta in proptest::collection::vec(any::<u8>(), 0..300), sequence: u64, batch: u64,
         ) {
-            let key = CheckKey::derive(&[7; 16], 1);
-            let header = Header::of(&record(&meta, b"blob"), sequence, batch).unwrap();
-            let mut bytes = Vec::new();
-            header.write(&meta, &key, &mut bytes);
-            let read = parse(&bytes, &key).unwrap();
-            prop_assert_eq!(read.sequence, sequence);
-            prop_assert_eq!(read.batch, batch);
-            prop_assert_eq!(read.location(1, 512), header.location(1, 512));
+            for key in keys(7, 1) {
+                let (header, bytes) = written(&record(&meta, b"blob"), sequence, batch, &key);
+                let (read, read_meta) = parse(&bytes, &key).unwrap();
+                prop_assert_eq!(&read, &header);
+                prop_assert_eq!(&read_meta[..], &meta[..]);
+                prop_assert_eq!(bytes.len() as u64, header.blob_start());
+            }
         }
 
         #[test]
-        fn a_flipped_bit_is_seen(at in 0_usize..(128 + 20), bit in 0_u8..8) {
-            let key = CheckKey::derive(&[7; 16], 1);
-            let meta = [3; 20];
-            let mut bytes = Vec::new();
-            Header::of(&record(&meta, b""), 1, 1).unwrap().write(&meta, &key, &mut bytes);
-            bytes[at] ^= 1 << bit;
-            prop_assert_eq!(parse(&bytes, &key), None);
+        fn a_flipped_bit_is_seen(at: prop::sample::Index, bit in 0_u8..8) {
+            for key in keys(7, 1) {
+                let (_, mut bytes) = written(&record(&[3; 20], b""), 1, 1, &key);
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+                prop_assert_eq!(parse(&bytes, &key), None);
+            }
         }
     }
 
     #[test]
+    fn an_encrypted_record_shows_neither_meaning_nor_digests() {
+        let [_, key] = keys(7, 1);
+        let (header, bytes) = written(&record(b"DOE^JANE", b"blob"), 1, 1, &key);
+        for secret in [&b"DOE^JANE"[..], &header.digest, &header.prefix_digest] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+        let (_, again) = written(&record(b"DOE^JANE", b"blob"), 1, 1, &key);
+        assert_ne!(bytes, again);
+    }
+
+    #[test]
     fn another_packs_record_is_not_taken() {
-        let mut bytes = Vec::new();
-        let key = CheckKey::derive(&[7; 16], 1);
-        Header::of(&record(b"m", b""), 1, 1)
-            .unwrap()
-            .write(b"m", &key, &mut bytes);
-        assert!(parse(&bytes, &key).is_some());
-        assert!(parse(&bytes, &CheckKey::derive(&[7; 16], 2)).is_none());
-        assert!(parse(&bytes, &CheckKey::derive(&[8; 16], 1)).is_none());
+        for (at, key) in keys(7, 1).iter().enumerate() {
+            let (_, bytes) = written(&record(b"m", b""), 1, 1, key);
+            assert!(parse(&bytes, key).is_some());
+            for (fill, pack) in [(7, 2), (8, 1)] {
+                assert!(parse(&bytes, &keys(fill, pack)[at]).is_none());
+            }
+            assert!(parse(&bytes, &keys(7, 1)[1 - at]).is_none());
+        }
     }
 
     #[test]
     fn a_meaning_has_a_limit() {
         let record = record(&vec![0; NewRecord::META_MAX + 1], b"");
         assert!(matches!(
-            Header::of(&record, 0, 0),
+            Header::of(&record, 0, 0, false),
             Err(BlobError::TooLarge { .. })
         ));
     }

@@ -3,9 +3,11 @@
 use crate::Options;
 use crate::append::{ActivePack, Writer};
 use crate::blobs::{Blobs, Folders};
+use crate::cipher::DataCipher;
 use crate::error::{BlobError, Result};
 use crate::location::Position;
 use crate::pack::{self, Link};
+use crate::pack_keys::PackKeys;
 use crate::random;
 use crate::replay::Replay;
 use std::fs::{File, OpenOptions};
@@ -21,7 +23,11 @@ pub(crate) struct Recovered {
 }
 
 /// Finds the end of the ledger, cuts off what lies behind it, clears the staging folder.
-pub(crate) fn recover(blobs: &Arc<Blobs>, options: &Options) -> Result<Recovered> {
+pub(crate) fn recover(
+    blobs: &Arc<Blobs>,
+    options: &Options,
+    cipher: Option<Arc<DataCipher>>,
+) -> Result<Recovered> {
     let folders = blobs.folders().clone();
     for folder in [&folders.packs, &folders.large, &folders.staging] {
         pack::create_folder(folder)?;
@@ -33,6 +39,7 @@ pub(crate) fn recover(blobs: &Arc<Blobs>, options: &Options) -> Result<Recovered
     remove_unused(&folders, &numbers, &chain)?;
     let mut writer = Writer {
         archive,
+        cipher,
         active: None,
         sequence: 0,
         number_max: numbers.last().copied().unwrap_or(0),
@@ -57,6 +64,8 @@ fn find_end(
 ) -> Result<Vec<BlobError>> {
     let number = link.header.number;
     let path = pack::path(&writer.folders.packs, number);
+    // First of all: without the key everything would look like a torn tail.
+    let keys = PackKeys::find(&link.header, blobs.keyring(), &path)?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -89,6 +98,7 @@ fn find_end(
         path,
         end: end.offset,
         is_suspect: false,
+        keys,
     });
     Ok(damage)
 }

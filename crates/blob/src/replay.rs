@@ -11,7 +11,8 @@ use crate::blobs::Blobs;
 use crate::error::{BlobError, Result};
 use crate::location::{BlobLocation, Position};
 use crate::pack::{self, FIRST_OFFSET, Link};
-use crate::record::{ALIGNMENT, CheckKey, HEADER_LENGTH, Header, MAGIC, Record, StoredBlob, half};
+use crate::pack_keys::PackKeys;
+use crate::record::{ALIGNMENT, HEADER_LENGTH, Header, MAGIC, Record, RecordKey, StoredBlob, half};
 use bytes::Bytes;
 use rustix::fs::Advice;
 use std::collections::VecDeque;
@@ -338,13 +339,7 @@ fn is_whole(blobs: &Blobs, header: &Header, record: &Record) -> bool {
         return true;
     };
     let read = match blob.location {
-        BlobLocation::Large { length, .. } => blobs
-            .file(&blob.location)
-            .and_then(|(file, _)| {
-                file.metadata()
-                    .map_err(|e| BlobError::io("read", "large", e))
-            })
-            .map(|metadata| metadata.len() == length),
+        BlobLocation::Large { .. } => blobs.is_as_long_as_it_should_be(&blob.location),
         BlobLocation::Pack { .. } => is_content_whole(blobs, header, blob),
     };
     read.unwrap_or_else(|error| {
@@ -355,7 +350,10 @@ fn is_whole(blobs: &Blobs, header: &Header, record: &Record) -> bool {
 
 fn is_content_whole(blobs: &Blobs, header: &Header, blob: &StoredBlob) -> Result<bool> {
     let prefix_length = u64::from(blob.data_set_offset).min(blob.location.length());
-    let prefix = blobs.read_range(&blob.location, 0..prefix_length)?;
+    let prefix = match blobs.read_range(&blob.location, 0..prefix_length) {
+        Err(BlobError::Unauthentic { .. }) => return Ok(false),
+        prefix => prefix?,
+    };
     if half(blake3::hash(&prefix)) != header.prefix_digest {
         return Ok(false);
     }
@@ -371,7 +369,7 @@ struct PackReader {
     number: u32,
     file: File,
     path: PathBuf,
-    key: CheckKey,
+    key: RecordKey,
     buffer: Vec<u8>,
     buffer_offset: u64,
 }
@@ -389,7 +387,7 @@ impl PackReader {
         let number = link.header.number;
         let path = pack::path(&blobs.folders().packs, number);
         let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
-        let key = link.header.key();
+        let key = PackKeys::find(&link.header, blobs.keyring(), &path)?.records;
         Ok(Self {
             number,
             file,
@@ -408,19 +406,18 @@ impl PackReader {
         let Some(head) = head.first_chunk::<HEADER_LENGTH>().copied() else {
             return Ok(Found::Nothing("the pack file ends"));
         };
-        let Some(header) = Header::parse(&head) else {
+        let Some(mut header) = Header::parse(&head) else {
             return Ok(Found::Nothing("no record begins here"));
         };
-        let key = self.key;
+        let key = self.key.clone();
         let meta_offset = offset.saturating_add(HEADER_LENGTH as u64);
         let length = header.meta_length as usize;
         let meta = self.bytes(meta_offset, length, READ_LENGTH)?;
         match meta.and_then(|bytes| bytes.get(..length)) {
-            Some(meta) if header.is_checked(&head, meta, &key) => {
-                let meta = Bytes::copy_from_slice(meta);
-                Ok(Found::Record(Box::new(header), meta))
-            }
-            Some(_) => Ok(Found::Nothing("a record's check does not fit")),
+            Some(meta) => match header.open(&head, meta, &key) {
+                Some(meta) => Ok(Found::Record(Box::new(header), meta)),
+                None => Ok(Found::Nothing("a record's check does not fit")),
+            },
             None => Ok(Found::Nothing("the pack file ends")),
         }
     }

@@ -7,6 +7,7 @@
 
 use crate::database;
 use crate::error::{IndexError, Result};
+use gantry_core::secret::SecretKey;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +37,8 @@ struct Log {
 }
 
 impl Checkpoints {
-    pub fn start(path: &Path) -> Result<Self> {
-        let connection = database::open_reader(path, 256 << 10)?;
+    pub fn start(path: &Path, key: Option<&SecretKey>) -> Result<Self> {
+        let connection = database::open_reader(path, key, 256 << 10)?;
         connection.pragma_update(None, "query_only", false)?;
         let log = Arc::new(Log::default());
         let (wake, woken) = sync_channel(1);

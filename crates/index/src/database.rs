@@ -2,6 +2,7 @@
 
 use crate::error::{IndexError, Result};
 use crate::migration;
+use gantry_core::secret::SecretKey;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -14,11 +15,16 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// The connection that writes; makes the database if need be.
-pub(crate) fn open_writer(path: &Path, cache_bytes: usize) -> Result<Connection> {
+pub(crate) fn open_writer(
+    path: &Path,
+    key: Option<&SecretKey>,
+    cache_bytes: usize,
+) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
+    gantry_sqlite::unlock(&connection, key)?;
     settings(&connection, cache_bytes)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -29,7 +35,11 @@ pub(crate) fn open_writer(path: &Path, cache_bytes: usize) -> Result<Connection>
 }
 
 /// A connection that reads.
-pub(crate) fn open_reader(path: &Path, cache_bytes: usize) -> Result<Connection> {
+pub(crate) fn open_reader(
+    path: &Path,
+    key: Option<&SecretKey>,
+    cache_bytes: usize,
+) -> Result<Connection> {
     if !path.exists() {
         return Err(IndexError::Missing {
             path: path.to_owned(),
@@ -37,6 +47,7 @@ pub(crate) fn open_reader(path: &Path, cache_bytes: usize) -> Result<Connection>
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    gantry_sqlite::unlock(&connection, key)?;
     settings(&connection, cache_bytes)?;
     connection.pragma_update(None, "query_only", true)?;
     // A reader that is the last to close must not stop to checkpoint.

@@ -21,6 +21,9 @@ pub enum IndexError {
     /// The database answered with an error.
     #[error("index failed")]
     Database(#[source] rusqlite::Error),
+    /// It cannot be opened with the key that there is.
+    #[error("index cannot be opened")]
+    Key(#[from] gantry_sqlite::Error),
     /// The database was made by a newer release.
     #[error("index {path} has schema {found}, this release knows up to {known}")]
     NewerSchema {
@@ -92,7 +95,8 @@ impl IndexError {
                 }
                 _ => Kind::Internal,
             },
-            Self::NewerSchema { .. }
+            Self::Key(_)
+            | Self::NewerSchema { .. }
             | Self::Missing { .. }
             | Self::Io { .. }
             | Self::Row { .. }

@@ -13,6 +13,7 @@ use crate::store;
 use crate::writer::Writer;
 use bytes::Bytes;
 use gantry_blob::{BlobLocation, LargeId, Position};
+use gantry_core::secret::SecretKey;
 use gantry_dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension};
 use std::fs::OpenOptions;
@@ -30,6 +31,8 @@ pub struct Options {
     pub reader_cache_bytes: usize,
     /// Searches and other readings at one time; more have to wait.
     pub readers_max: usize,
+    /// The key of the database; none when it is plain.
+    pub key: Option<SecretKey>,
 }
 
 impl Default for Options {
@@ -38,6 +41,7 @@ impl Default for Options {
             writer_cache_bytes: 16 << 20,
             reader_cache_bytes: 2 << 20,
             readers_max: 64,
+            key: None,
         }
     }
 }
@@ -79,11 +83,7 @@ impl Index {
     /// release made it.
     pub fn open_for_reading(root: &Path, options: &Options) -> Result<Arc<Self>> {
         let path = Self::path(root);
-        let readers = Readers::new(
-            path.clone(),
-            options.reader_cache_bytes,
-            options.readers_max,
-        );
+        let readers = Readers::new(path.clone(), options.clone());
         let index = Arc::new(Self { path, readers });
         index.read(|connection| crate::migration::check(connection, &index.path))?;
         Ok(index)

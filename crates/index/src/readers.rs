@@ -2,6 +2,7 @@
 
 use crate::database;
 use crate::error::{IndexError, Result};
+use crate::index::Options;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Readers {
     path: PathBuf,
-    cache_bytes: usize,
-    readers_max: usize,
+    options: Options,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -35,12 +35,11 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Readers {
-    pub fn new(path: PathBuf, cache_bytes: usize, readers_max: usize) -> Self {
+    pub fn new(path: PathBuf, options: Options) -> Self {
         let state = Mutex::default();
         Self {
             path,
-            cache_bytes,
-            readers_max,
+            options,
             state,
             returned: Condvar::new(),
         }
@@ -49,7 +48,7 @@ impl Readers {
     /// Lends a connection.
     pub fn lend(&self) -> Result<Reader<'_>> {
         let state = self.lock();
-        let busy = |state: &mut State| state.lent >= self.readers_max;
+        let busy = |state: &mut State| state.lent >= self.options.readers_max;
         let (mut state, waited) = self
             .returned
             .wait_timeout_while(state, WAIT_MAX, busy)
@@ -66,7 +65,13 @@ impl Readers {
             readers: self,
         };
         if reader.connection.is_none() {
-            reader.connection = Some(database::open_reader(&self.path, self.cache_bytes)?);
+            let Options {
+                key,
+                reader_cache_bytes,
+                ..
+            } = &self.options;
+            let opened = database::open_reader(&self.path, key.as_ref(), *reader_cache_bytes)?;
+            reader.connection = Some(opened);
         }
         Ok(reader)
     }

@@ -48,9 +48,10 @@ pub(crate) struct Memory {
 
 impl Writer {
     pub(crate) fn open(path: PathBuf, options: Options) -> Result<Self> {
-        let mut connection = database::open_writer(&path, options.writer_cache_bytes)?;
+        let key = options.key.as_ref();
+        let mut connection = database::open_writer(&path, key, options.writer_cache_bytes)?;
         let applied = read_applied(&connection)?;
-        let checkpoints = Checkpoints::start(&path)?;
+        let checkpoints = Checkpoints::start(&path, key)?;
         checkpoints.watch(&mut connection)?;
         Ok(Self {
             connection,
@@ -143,7 +144,12 @@ impl Writer {
 
     /// After a failure the connection is not trusted: another one begins from the disk.
     fn reopen(&mut self) -> Result<()> {
-        self.connection = database::open_writer(&self.path, self.options.writer_cache_bytes)?;
+        let Options {
+            key,
+            writer_cache_bytes,
+            ..
+        } = &self.options;
+        self.connection = database::open_writer(&self.path, key.as_ref(), *writer_cache_bytes)?;
         self.checkpoints.watch(&mut self.connection)?;
         self.is_full_sync = false;
         // The log takes more room than what it says: give it back, should room be what is missing.

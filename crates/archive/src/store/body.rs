@@ -106,15 +106,21 @@ impl Body {
     }
 
     /// All bytes have come: makes a Part 10 file of them, durable when it is a large one.
-    pub(crate) async fn complete(mut self, file_meta: Vec<u8>) -> Result<BlobContent> {
+    pub(crate) async fn complete(
+        mut self,
+        archive: &Archive,
+        file_meta: Vec<u8>,
+    ) -> Result<BlobContent> {
         if matches!(self.place, Place::Staged(_)) {
             self.flush().await?;
         }
         match self.place {
-            Place::Memory(buffer) => Ok(BlobContent::Inline(vec![
-                file_meta.into(),
-                Bytes::from_owner(buffer),
-            ])),
+            Place::Memory(buffer) => {
+                let data_set_offset = u32::try_from(file_meta.len()).unwrap_or(u32::MAX);
+                let parts = vec![file_meta.into(), Bytes::from_owner(buffer)];
+                // Here, where many work side by side, and not in the one thread that writes.
+                Ok(archive.ledger().seal(parts, data_set_offset)?)
+            }
             Place::Staged(staged) => {
                 let large = blocking(move || {
                     let mut file = staged.file;
