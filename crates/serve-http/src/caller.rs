@@ -25,6 +25,7 @@ pub fn base_url(
     headers: &HeaderMap,
     config: &HttpConfig,
     listening: SocketAddr,
+    is_secure: bool,
 ) -> String {
     if !config.public_url.is_empty() {
         return config.public_url.trim_end_matches('/').to_owned();
@@ -40,7 +41,7 @@ pub fn base_url(
     }
     let scheme = scheme
         .filter(|&scheme| scheme == "http" || scheme == "https")
-        .unwrap_or("http");
+        .unwrap_or(if is_secure { "https" } else { "http" });
     let host = host
         .filter(|host| is_authority(host))
         .or_else(|| text(HOST.as_str()).filter(|host| is_authority(host)))
@@ -56,6 +57,15 @@ pub fn base_url(
         .unwrap_or("")
         .trim_end_matches('/');
     format!("{scheme}://{host}{prefix}")
+}
+
+/// The host and port that a request names, if they are fit for a URL.
+pub fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let named = headers.get(HOST).and_then(|value| value.to_str().ok());
+    named
+        // HTTP/2 says it in the pseudo-header field.
+        .or_else(|| uri.authority().map(|authority| authority.as_str()))
+        .filter(|host| is_authority(host))
 }
 
 /// The value of a parameter in the first element of a Forwarded header field (RFC 7239).
@@ -111,7 +121,7 @@ mod tests {
         let listening = SocketAddr::from(([127, 0, 0, 1], 8104));
         let uri = Uri::from_static("/dicom-web");
         assert_eq!(
-            base_url(&uri, &headers, config, listening),
+            base_url(&uri, &headers, config, listening, false),
             expect,
             "{fields:?}"
         );
@@ -150,8 +160,14 @@ mod tests {
     fn over_http_2_the_address_is_in_the_uri() {
         let listening = SocketAddr::from(([127, 0, 0, 1], 8104));
         let uri = Uri::from_static("http://pacs:81/dicom-web");
-        let found = base_url(&uri, &HeaderMap::new(), &HttpConfig::default(), listening);
-        assert_eq!(found, "http://pacs:81");
+        let found = base_url(
+            &uri,
+            &HeaderMap::new(),
+            &HttpConfig::default(),
+            listening,
+            true,
+        );
+        assert_eq!(found, "https://pacs:81");
     }
 
     #[test]

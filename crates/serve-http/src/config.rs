@@ -1,6 +1,6 @@
 //! What a site may set about the HTTP door.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Settings of the HTTP door; each has a default that serves.
@@ -10,12 +10,30 @@ pub struct HttpConfig {
     /// Where modalities send to, to be shown on the start page; whoever starts the server says it.
     #[serde(skip)]
     pub dicom: Option<SocketAddr>,
+    /// Seconds for which browsers shall remember to use HTTPS alone; whoever starts the server
+    /// says it.
+    #[serde(skip)]
+    pub hsts_seconds: u64,
+    /// The port of HTTPS to which plain requests are redirected; whoever starts the server says
+    /// it.
+    #[serde(skip)]
+    pub redirect_to_port: Option<u16>,
     /// The address under which clients reach this server (`https://pacs.example`), for the URLs in
     /// answers. Empty: taken from the request's Forwarded, X-Forwarded-… and Host header fields.
     pub public_url: String,
     /// Whether Forwarded and X-Forwarded-… header fields are believed. Right behind a reverse
     /// proxy that sets them; harmless without one, since only URLs in the answer depend on them.
     pub trust_forwarded: bool,
+    /// Addresses of reverse proxies, whose X-Forwarded-For says from which address a request
+    /// comes. Others' is not believed.
+    pub proxies: Vec<IpAddr>,
+    /// Requests per second that one address may make over a longer time, and ten times as many at
+    /// once; 0: any number. This machine itself may always make any number.
+    pub requests_per_second_per_address: u32,
+    /// Requests per second that one person, token or service may make; as above.
+    pub requests_per_second_per_principal: u32,
+    /// Attempts per minute to log in from one address, this machine included; 0: any number.
+    pub logins_per_minute_per_address: u32,
     /// Origins of browsers' pages that may read answers (`https://viewer.example`); `*` means
     /// every origin. Empty: pages of this server only.
     pub cors_origins: Vec<String>,
@@ -54,8 +72,14 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             dicom: None,
+            hsts_seconds: 0,
+            redirect_to_port: None,
             public_url: String::new(),
             trust_forwarded: true,
+            proxies: Vec::new(),
+            requests_per_second_per_address: 2000,
+            requests_per_second_per_principal: 2000,
+            logins_per_minute_per_address: 60,
             cors_origins: Vec::new(),
             connections_max: 8192,
             header_timeout_seconds: 30,

@@ -1,11 +1,51 @@
-//! A TCP stream that does not wait for ever.
+//! A stream that does not wait for ever, and who is at its other end.
 
+use gantry_core::certificate::PeerCertificate;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+/// The other end of a connection; every request has it among its extensions.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address, IPv4 as such.
+    pub address: SocketAddr,
+    /// Whether the connection is secured (HTTPS).
+    pub is_secure: bool,
+    /// The certificate that it has shown, verified.
+    #[allow(dead_code, reason = "for whoever finds out who asks")]
+    pub certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Peer {
+    /// One that speaks plain HTTP.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+            is_secure: false,
+            certificate: None,
+        }
+    }
+
+    /// The same on a secured connection.
+    pub fn secured(self, certificate: Option<Arc<PeerCertificate>>) -> Self {
+        Self {
+            is_secure: true,
+            certificate,
+            ..self
+        }
+    }
+
+    /// Whether a request came over HTTPS to this server itself.
+    pub fn is_secure(extensions: &axum::http::Extensions) -> bool {
+        extensions.get::<Self>().is_some_and(|peer| peer.is_secure)
+    }
+}
 
 /// A stream whose peer has to send its first byte, and to take what is written to it, within a
 /// time. (Time-outs of later requests' header fields and bodies are kept where those are read.)

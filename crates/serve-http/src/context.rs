@@ -4,6 +4,7 @@ use crate::accept::{Accept, Acceptable, Offer, describe};
 use crate::body_cache::BodyCache;
 use crate::caller;
 use crate::config::HttpConfig;
+use crate::connection::Peer;
 use crate::problem::{Problem, Purpose};
 use crate::query_string::QueryString;
 use crate::series_window::WindowMemory;
@@ -113,6 +114,7 @@ impl FromRequestParts<Context> for Asked {
                 &parts.headers,
                 &context.config,
                 context.listening,
+                Peer::is_secure(&parts.extensions),
             ),
             headers: parts.headers.clone(),
         })

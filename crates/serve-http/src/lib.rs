@@ -30,6 +30,8 @@ pub mod problem;
 pub mod qido_parameters;
 pub mod query_string;
 pub mod range;
+mod rate_limit;
+mod redirect;
 mod rendering_parameters;
 mod reply;
 mod request_body;
@@ -46,4 +48,4 @@ pub mod wado_uri_parameters;
 mod zip_stream;
 
 pub use config::HttpConfig;
-pub use server::serve;
+pub use server::{Listeners, serve};

@@ -7,6 +7,8 @@ use crate::context::Context;
 use crate::cors::{self, Cors};
 use crate::dicomweb::capabilities::Table;
 use crate::problem::Problem;
+use crate::rate_limit::{self, RateLimits};
+use crate::redirect::{self, Redirect};
 use crate::{access_log, browser_headers, openapi, route_table};
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -20,15 +22,21 @@ pub fn build(archive: Arc<Archive>, config: Arc<HttpConfig>, listening: SocketAd
     let cors = Cors::new(&config.cors_origins);
     let (router, operations) = route_table::routes().into_parts();
     let document = health::Document(Arc::new(openapi::document(&operations)));
+    let limits = RateLimits::new(&config);
+    let browser = browser_headers::Policy::new(&config);
+    let redirect = Redirect::new(&config);
     let context = Context::new(archive, config, listening);
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(limits.clone(), rate_limit::of_principal))
         .layer(Extension(document))
         .layer(Extension(Table(operations.into())))
         .layer(compression::layer())
-        .layer(from_fn(browser_headers::layer))
+        .layer(from_fn_with_state(browser, browser_headers::layer))
         .layer(from_fn_with_state(cors, cors::layer))
+        .layer(from_fn_with_state(redirect, redirect::layer))
+        .layer(from_fn_with_state(limits, rate_limit::of_address))
         .layer(from_fn(access_log::layer))
         .with_state(context)
 }

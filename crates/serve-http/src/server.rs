@@ -1,22 +1,24 @@
-//! The listener: connections, their limits and time-outs, and a clean stop.
+//! The listeners: connections, their limits and time-outs, and a clean stop.
 
 use crate::config::HttpConfig;
-use crate::connection::TimedStream;
+use crate::connection::{Peer, TimedStream};
 use crate::router;
 use axum::Router;
 use axum::extract::Request;
 use gantry_archive::Archive;
+use gantry_tls::Acceptor;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use std::future::Future;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
 
 /// Streams that one HTTP/2 connection may have open.
@@ -30,23 +32,62 @@ const HEADER_BYTES_MAX: u32 = 64 << 10;
 /// How long to wait when the system has no file descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until `shutdown` is ready, then lets open
-/// requests finish.
+/// Where requests come in.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For plain HTTP.
+    pub plain: Option<TcpListener>,
+    /// For HTTPS.
+    pub secure: Option<(TcpListener, Acceptor)>,
+}
+
+/// Plain HTTP alone.
+impl From<TcpListener> for Listeners {
+    fn from(plain: TcpListener) -> Self {
+        Self {
+            plain: Some(plain),
+            secure: None,
+        }
+    }
+}
+
+impl Listeners {
+    /// What the server calls itself when a request does not say by which name it came.
+    fn address(&self) -> io::Result<SocketAddr> {
+        let secure = self.secure.as_ref().map(|(listener, _)| listener);
+        match self.plain.as_ref().or(secure) {
+            Some(listener) => listener.local_addr(),
+            None => Err(io::Error::other("HTTP is to be served nowhere")),
+        }
+    }
+}
+
+/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge, or agreed on with TLS) until `shutdown` is
+/// ready, then lets open requests finish.
 ///
 /// # Errors
-/// When the listener breaks.
+/// When a listener breaks, or there is none.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     archive: Arc<Archive>,
     config: HttpConfig,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let listeners = listeners.into();
     let config = Arc::new(config);
-    let address = listener.local_addr()?;
-    let router = router::build(archive, Arc::clone(&config), address);
+    let address = listeners.address()?;
+    let Listeners { plain, secure } = listeners;
+    let (secure, acceptor) = secure.unzip();
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let graceful = GracefulShutdown::new();
-    let builder = connection_builder(&config);
+    // Those who are still shaking hands have not asked for anything: they are not waited for.
+    let (open, closing) = watch::channel(());
+    let door = Door {
+        builder: Arc::new(connection_builder(&config)),
+        router: router::build(archive, Arc::clone(&config), address),
+        config,
+        closing,
+    };
     tokio::pin!(shutdown);
     loop {
         let permit = tokio::select! {
@@ -54,30 +95,32 @@ pub async fn serve(
             () = &mut shutdown => break,
         };
         let Ok(permit) = permit else { break };
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "no connection could be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
+        let (accepted, acceptor) = tokio::select! {
+            accepted = accept(plain.as_ref()) => (accepted, None),
+            accepted = accept(secure.as_ref()) => (accepted, acceptor.clone()),
             () = &mut shutdown => break,
         };
-        spawn_connection(
-            &builder,
-            &graceful,
-            stream,
-            peer,
-            router.clone(),
-            &config,
-            permit,
-        );
+        match accepted {
+            Ok((stream, peer)) => {
+                door.open(stream, peer, acceptor, graceful.watcher(), permit);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
-    drop(listener);
+    drop((plain, secure, open));
     graceful.shutdown().await;
     Ok(())
+}
+
+/// The next connection; none will ever come where nobody listens.
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
+    }
 }
 
 fn connection_builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
@@ -99,32 +142,82 @@ fn connection_builder(config: &HttpConfig) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-fn spawn_connection(
-    builder: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    stream: TcpStream,
-    peer: SocketAddr,
+/// What all connections share.
+struct Door {
+    builder: Arc<auto::Builder<TokioExecutor>>,
     router: Router,
-    config: &HttpConfig,
-    permit: OwnedSemaphorePermit,
-) {
-    // Small answers must not wait for more bytes to go with them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "connection refused TCP_NODELAY");
+    config: Arc<HttpConfig>,
+    closing: watch::Receiver<()>,
+}
+
+impl Door {
+    fn open(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        acceptor: Option<Acceptor>,
+        watcher: Watcher,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // Small answers must not wait for more bytes to go with them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "connection refused TCP_NODELAY");
+        }
+        let builder = self.builder.clone();
+        let router = self.router.clone();
+        let (first_byte, write) = (self.config.header_timeout(), self.config.write_timeout());
+        let mut closing = self.closing.clone();
+        tokio::spawn(async move {
+            let peer = Peer::plain(address);
+            match acceptor {
+                None => {
+                    let stream = TimedStream::new(stream, first_byte, write);
+                    converse(&builder, router, stream, peer, watcher).await;
+                }
+                Some(acceptor) => {
+                    let secured = tokio::select! {
+                        secured = acceptor.accept(stream, peer.address.ip()) => secured,
+                        // The other end never sends anything but its absence.
+                        _ = closing.changed() => return,
+                    };
+                    match secured {
+                        Ok(secured) => {
+                            let stream = TimedStream::new(secured.stream, first_byte, write);
+                            let peer = peer.secured(secured.certificate);
+                            converse(&builder, router, stream, peer, watcher).await;
+                        }
+                        Err(error) => {
+                            tracing::debug!(peer.address = %address.ip(), "no TLS: {error}");
+                        }
+                    }
+                }
+            }
+            drop(permit);
+        });
     }
-    let stream = TimedStream::new(stream, config.header_timeout(), config.write_timeout());
+}
+
+/// Answers the requests of a connection until it ends.
+async fn converse<S>(
+    builder: &auto::Builder<TokioExecutor>,
+    router: Router,
+    stream: TimedStream<S>,
+    peer: Peer,
+    watcher: Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let address = peer.address;
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        let extensions = request.extensions_mut();
+        extensions.insert(peer.address);
+        extensions.insert(peer.clone());
         router
             .clone()
             .oneshot(Request::from(request.map(axum::body::Body::new)))
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection.into_owned());
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(peer.address = %peer.ip(), %error, "connection ended early");
-        }
-        drop(permit);
-    });
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(peer.address = %address.ip(), %error, "connection ended early");
+    }
 }
