@@ -8,6 +8,7 @@ mod chain;
 mod database;
 mod error;
 pub mod event;
+pub mod export;
 mod head_file;
 pub mod kind;
 mod log;
