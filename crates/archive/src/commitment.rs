@@ -6,10 +6,10 @@ pub mod report;
 pub mod transaction;
 
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
 use crate::statistics::now_micros;
 use check::Check;
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_index::job::{Job, JobChange, NewJob};
@@ -128,7 +128,7 @@ impl Archive {
         principal: &Principal,
         request: CommitmentRequest,
     ) -> Result<()> {
-        self.authorize(principal, Action::Commit)?;
+        self.require(principal, Right::Store)?;
         check_count(request.references.len())?;
         let payload = written(&request)?;
         let key = format!("{}/{}", request.requestor, request.transaction_uid);

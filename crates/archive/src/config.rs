@@ -13,6 +13,8 @@ pub struct ArchiveConfig {
     pub data: PathBuf,
     /// The AE title this archive answers with (Retrieve AE Title, Receiving AE).
     pub ae_title: AeTitle,
+    /// Sites that share this archive, each called by AE titles of its own.
+    pub sites: Vec<Site>,
     /// What to do with a SOP Instance UID that is already stored with other bytes.
     pub different_duplicate: DifferentDuplicate,
     /// Whether callers that are no configured peer may store, query and retrieve.
@@ -42,6 +44,29 @@ pub struct ArchiveConfig {
     pub audit: AuditSettings,
 }
 
+/// A site: what is stored by calling one of its AE titles is its own, as is what names it as
+/// Institution Name (0008,0080).
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Its name, as scopes name it.
+    pub name: String,
+    /// The AE titles by which it is called.
+    #[serde(default)]
+    pub called_ae_titles: Vec<AeTitle>,
+}
+
+impl ArchiveConfig {
+    /// The AE titles by which a site is called.
+    pub(crate) fn titles_of(&self, site: &str) -> Vec<String> {
+        self.sites
+            .iter()
+            .filter(|one| one.name == site)
+            .flat_map(|one| one.called_ae_titles.iter().map(ToString::to_string))
+            .collect()
+    }
+}
+
 /// What to do with a SOP Instance UID that is already stored with other bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,6 +83,8 @@ pub enum DifferentDuplicate {
 pub enum UnknownPeers {
     /// Verification, storage, query and retrieval.
     Accept,
+    /// Verification and storage.
+    Store,
     /// Verification only.
     EchoOnly,
     /// Nothing: the association is rejected.
@@ -69,6 +96,7 @@ impl Default for ArchiveConfig {
         Self {
             data: PathBuf::from("gantry-data"),
             ae_title: default_ae_title(),
+            sites: Vec::new(),
             different_duplicate: DifferentDuplicate::KeepFirst,
             unknown_peers: UnknownPeers::Accept,
             small_object_bytes: 4 << 20,

@@ -38,11 +38,18 @@ impl Keys {
     /// there, is brought into that form first, so nobody has it open yet.
     pub fn of_database(&self, name: &str) -> Result<Option<SecretKey>> {
         let key = self.keyring.as_ref().map(|keyring| keyring.derive(name));
-        let is_enabled = self.keyring.as_ref().is_some_and(|keyring| keyring.is_enabled());
+        let is_enabled = self
+            .keyring
+            .as_ref()
+            .is_some_and(|keyring| keyring.is_enabled());
         let wanted = key.clone().filter(|_| is_enabled);
         let path = database(&self.data, name);
         gantry_sqlite::convert(&path, wanted.as_ref(), key.as_ref()).map_err(|error| {
-            Error::caused(Kind::Internal, "a database cannot be brought into its form", error)
+            Error::caused(
+                Kind::Internal,
+                "a database cannot be brought into its form",
+                error,
+            )
         })?;
         Ok(wanted)
     }
@@ -86,7 +93,11 @@ mod tests {
         for enabled in [true, false] {
             config.encryption.enabled = enabled;
             let refused = Keys::open(&config).unwrap_err();
-            assert!(refused.chain().contains("index.sqlite is encrypted"), "{}", refused.chain());
+            assert!(
+                refused.chain().contains("index.sqlite is encrypted"),
+                "{}",
+                refused.chain()
+            );
             assert!(!folder.path().join("keys").exists());
         }
         std::fs::rename(kept.path().join("keys"), folder.path().join("keys")).unwrap();

@@ -23,6 +23,7 @@ pub mod remove;
 pub mod retrieve;
 pub mod statistics;
 pub mod store;
+mod trail;
 
 pub use archive::Archive;
 pub use error::{Error, Result};

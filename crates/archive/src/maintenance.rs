@@ -10,7 +10,7 @@ use gantry_blob::{DataLock, Ledger};
 use gantry_core::failure::Kind;
 use gantry_core::level::Level;
 use gantry_index::search::Cancel;
-use gantry_index::{Index, InstanceRow, Query, Selection};
+use gantry_index::{Index, InstanceRow, Permit, Query, Selection};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -81,13 +81,14 @@ pub fn verify(
             applied.damaged
         ));
     }
-    let counts = index.statistics()?;
+    let counts = index.statistics(&Permit::everything())?;
     found.instances_total = counts.instances;
     found.bytes_total = counts.bytes;
     progress(&found);
     let mut studies = Vec::new();
     index.search(
         &Query::universal(Level::Study),
+        &Permit::everything(),
         &Cancel::default(),
         |study| {
             studies.extend(study.study_instance_uid);
@@ -110,7 +111,11 @@ pub fn verify(
         ControlFlow::Continue(())
     };
     for study in studies {
-        index.select(&Selection::study(&*study), &mut check)?;
+        index.select(
+            &Selection::study(&*study),
+            &Permit::everything(),
+            &mut check,
+        )?;
     }
     // When in doubt the file stays.
     let is_known = |id| index.knows_large(id).unwrap_or(true);

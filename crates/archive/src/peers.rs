@@ -1,8 +1,10 @@
 //! The AEs this archive knows: where C-MOVE may send to and who may call.
 
+use gantry_core::access::{Access, Grant, Right, Rights, Scope};
 use gantry_core::ae_title::AeTitle;
 use gantry_core::certificate::CertificateRule;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A remote AE.
@@ -15,6 +17,16 @@ pub struct Peer {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// What it may do: `view` (query), `download` (retrieve), `store`, `export` (send to others),
+    /// `delete`.
+    #[serde(default = "usual_rights")]
+    pub rights: Rights,
+    /// The studies over which it has these rights; without any condition all.
+    #[serde(default = "Scope::everything")]
+    pub scope: Scope,
+    /// The addresses from which it calls; empty: any.
+    #[serde(default)]
+    pub calls_from: Vec<IpAddr>,
     /// Most associations it may hold open at once; 0 means no limit of its own.
     #[serde(default)]
     pub associations_max: usize,
@@ -35,6 +47,29 @@ pub struct Peer {
     /// title without that is rejected, and who answers without it is not sent anything.
     #[serde(default)]
     pub certificate: Option<CertificateRule>,
+}
+
+impl Peer {
+    /// What a peer may do of which nothing else is said.
+    pub const USUAL_RIGHTS: Rights =
+        Rights::of(&[Right::View, Right::Download, Right::Store, Right::Export]);
+
+    /// What it may do.
+    pub fn access(&self) -> Arc<Access> {
+        Arc::new(Access {
+            grants: vec![Grant {
+                rights: self.rights,
+                scope: self.scope.clone(),
+                until: None,
+                source: format!("peer {}", self.ae_title),
+            }],
+            roles: Vec::new(),
+        })
+    }
+}
+
+fn usual_rights() -> Rights {
+    Peer::USUAL_RIGHTS
 }
 
 fn yes() -> bool {

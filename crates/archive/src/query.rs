@@ -3,8 +3,8 @@
 mod matches;
 
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::level::Level;
 use gantry_core::principal::Principal;
@@ -12,8 +12,9 @@ use gantry_dicom::character_set::CharacterSet;
 use gantry_dicom::data_set::{DataSet, Element, Value};
 use gantry_dicom::date_time::Offset;
 use gantry_dicom::matching::{Key, MatchOptions, keys};
+use gantry_dicom::model::ModelOptions;
 use gantry_dicom::{Tag, Vr, tags};
-use gantry_index::Index;
+use gantry_index::{Index, Permit};
 use std::sync::Arc;
 
 pub use matches::Matches;
@@ -62,6 +63,8 @@ pub struct FindRequest {
     pub character_set: CharacterSet,
     /// The zone of stored dates and times that name none.
     pub timezone: Offset,
+    /// The identifier as DICOM JSON, for the audit trail.
+    pub question: String,
     /// Optional keys that are not supported: for matching, and those with bulk values also for
     /// existence. An answer has to say that there are some (PS3.4 C.4.1.1.4, status FF01H).
     pub unsupported: Vec<Tag>,
@@ -153,6 +156,7 @@ impl FindRequest {
             wanted,
             character_set: identifier.character_set(),
             timezone: options.matching.timezone,
+            question: question(identifier),
             unsupported,
         })
     }
@@ -181,17 +185,54 @@ impl FindRequest {
     }
 }
 
+/// How something was asked, for the audit trail.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedAs<'a> {
+    /// The SOP Class UID of the service, or the resource.
+    pub service: &'a str,
+    /// The question as it came: the identifier, or the query of the URL.
+    pub text: &'a str,
+}
+
 impl Archive {
     /// Asks the index. The search goes on only as fast as the answers are taken, and holds
     /// nothing of the index while nobody takes them.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`]. What the index refuses comes with the answers.
-    pub async fn find(&self, principal: &Principal, query: Query) -> Result<Matches> {
-        self.authorize(principal, Action::Query)?;
-        let index: Arc<Index> = Arc::clone(self.index());
-        Ok(Matches::begin(index, query, self.config().ae_title.clone()))
+    /// [`Kind::Forbidden`], or what the audit trail refuses. What the index refuses comes with the
+    /// answers.
+    pub async fn find(
+        &self,
+        principal: &Principal,
+        query: Query,
+        asked: AskedAs<'_>,
+    ) -> Result<Matches> {
+        let permit = self.permit(principal, Right::View)?;
+        self.note_question(principal, asked.service, asked.text)
+            .await?;
+        Ok(self.matches(query, permit))
     }
+
+    /// Asks on, for what belongs to a question that [`Self::find`] has noted.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_on(&self, principal: &Principal, query: Query) -> Result<Matches> {
+        Ok(self.matches(query, self.permit(principal, Right::View)?))
+    }
+
+    fn matches(&self, query: Query, permit: Permit) -> Matches {
+        let index: Arc<Index> = Arc::clone(self.index());
+        let ae_title = self.config().ae_title.clone();
+        Matches::begin(index, query, permit, ae_title)
+    }
+}
+
+/// An identifier as DICOM JSON.
+fn question(identifier: &DataSet) -> String {
+    let mut json = Vec::new();
+    gantry_dicom::json::write(identifier, &mut json, &ModelOptions::default());
+    String::from_utf8(json).unwrap_or_default()
 }
 
 /// Whether an element of the identifier asks for a value; the others rule the request.

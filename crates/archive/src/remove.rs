@@ -1,14 +1,14 @@
 //! Deleting, with a window to restore; and freeing the space for good after it.
 
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
 use crate::ledger_entry::{LedgerEntry, Provenance};
 use crate::statistics::now_micros;
 use gantry_blob::{Ledger, NewRecord, Position, RecordKind};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
-use gantry_index::{Change, Outcome, Span, Writer};
+use gantry_index::{Change, Index, Outcome, Permit, Span, Writer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,12 @@ impl Archive {
     /// # Errors
     /// [`Kind::Forbidden`]; [`Kind::NotFound`] when nothing was there.
     pub async fn delete(&self, principal: &Principal, target: Target) -> Result<(i64, Removed)> {
-        self.authorize(principal, Action::Remove)?;
+        self.require_target(principal, &target).await?;
+        let kind = match target {
+            Target::Patient { .. } | Target::Study { .. } => gantry_audit::Kind::StudyDeleted,
+            Target::Series { .. } | Target::Instance { .. } => gantry_audit::Kind::InstancesDeleted,
+        };
+        self.note_removal(principal, kind, &target).await?;
         let by = Provenance::of(principal, now_micros());
         let deletion = by.at;
         let entry = LedgerEntry::Deleted {
@@ -60,7 +65,14 @@ impl Archive {
     /// # Errors
     /// As [`Self::delete`].
     pub async fn restore(&self, principal: &Principal, deletion: i64) -> Result<Removed> {
-        self.authorize(principal, Action::Remove)?;
+        let nothing = || Error::new(Kind::NotFound, "there is nothing of that kind");
+        let found = self
+            .index_blocking(move |index| index.deletion(deletion))
+            .await?
+            .ok_or_else(nothing)?;
+        self.require_target(principal, &found.target).await?;
+        self.note_removal(principal, gantry_audit::Kind::Restored, &found.target)
+            .await?;
         let by = Provenance::of(principal, now_micros());
         let change = Change::Restore {
             deletion,
@@ -84,9 +96,37 @@ impl Archive {
     /// # Errors
     /// [`Kind::Forbidden`], or what the index refuses.
     pub async fn deletions(&self, principal: &Principal) -> Result<Vec<Deletion>> {
-        self.authorize(principal, Action::Remove)?;
-        self.index_blocking(|index| index.open_deletions(None, DELETIONS_MAX))
-            .await
+        let permit = self.permit(principal, Right::Delete)?;
+        self.index_blocking(move |index| {
+            let mut deletions = index.open_deletions(None, DELETIONS_MAX)?;
+            let mut failure = None;
+            deletions.retain(|deletion| {
+                let is_admitted = is_admitted(index, &deletion.target, &permit);
+                is_admitted.unwrap_or_else(|error| {
+                    failure = Some(error);
+                    false
+                })
+            });
+            failure.map_or(Ok(deletions), Err)
+        })
+        .await
+    }
+
+    /// Asks whether all of the target may be deleted.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] without the right, [`Kind::NotFound`] when the target is not among the
+    /// studies over which it is held.
+    async fn require_target(&self, principal: &Principal, target: &Target) -> Result<()> {
+        let permit = self.permit(principal, Right::Delete)?;
+        let target = target.clone();
+        let is_admitted = self
+            .index_blocking(move |index| is_admitted(index, &target, &permit))
+            .await?;
+        if is_admitted {
+            return Ok(());
+        }
+        Err(Error::new(Kind::NotFound, "there is nothing of that kind"))
     }
 
     /// Makes deletions final whose window to restore has passed, and gives their space back.
@@ -183,6 +223,21 @@ impl Archive {
                 }
             }
         });
+    }
+}
+
+fn is_admitted(
+    index: &Index,
+    target: &Target,
+    permit: &Permit,
+) -> gantry_index::error::Result<bool> {
+    match target {
+        Target::Patient { patient_id, issuer } => {
+            index.is_patient_admitted(patient_id, issuer.as_deref(), permit)
+        }
+        Target::Study { study } | Target::Series { study, .. } | Target::Instance { study, .. } => {
+            index.is_admitted(study, permit)
+        }
     }
 }
 

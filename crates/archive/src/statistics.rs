@@ -1,8 +1,8 @@
 //! What the archive holds, in numbers.
 
 use crate::Archive;
-use crate::access::Action;
 use crate::error::Result;
+use gantry_core::access::Right;
 use gantry_core::principal::Principal;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,8 +31,10 @@ impl Archive {
     /// # Errors
     /// When the principal may not ask, or the index fails.
     pub async fn statistics(&self, principal: &Principal) -> Result<Statistics> {
-        self.authorize(principal, Action::Query)?;
-        let counts = self.index_blocking(|index| index.statistics()).await?;
+        let permit = self.permit(principal, Right::View)?;
+        let counts = self
+            .index_blocking(move |index| index.statistics(&permit))
+            .await?;
         Ok(Statistics {
             patients: counts.patients,
             studies: counts.studies,

@@ -8,6 +8,7 @@ use gantry_archive::retrieve::{FrameTarget, InstanceRef, PictureRequest, Selecti
 use gantry_archive::store::Announcement;
 use gantry_archive::{Archive, Result};
 use gantry_codec::render::Format;
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_dicom::data_set::{DataSet, Element, Fragments, Value};
@@ -64,7 +65,11 @@ impl Bench {
             ..Selection::default()
         };
         let principal = Principal::command();
-        let found = self.archive.select(&principal, &selection).await.unwrap();
+        let found = self
+            .archive
+            .select(&principal, Right::Download, &selection)
+            .await
+            .unwrap();
         found.first().unwrap().clone()
     }
 

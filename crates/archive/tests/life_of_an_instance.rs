@@ -5,11 +5,13 @@
 
 use gantry_archive::config::ArchiveConfig;
 use gantry_archive::maintenance;
+use gantry_archive::query::AskedAs;
 use gantry_archive::query::{FindOptions, FindRequest, Model};
 use gantry_archive::remove::Target;
 use gantry_archive::retrieve::Selection;
 use gantry_archive::store::{Announcement, StoreOutcome, Stored};
 use gantry_archive::{Archive, Result};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_dicom::data_set::DataSet;
@@ -82,7 +84,7 @@ async fn read_back(archive: &Archive, uid: &str, syntax: &str) -> Vec<u8> {
         ..Selection::default()
     };
     let found = archive
-        .select(&Principal::command(), &selection)
+        .select(&Principal::command(), Right::Download, &selection)
         .await
         .unwrap();
     assert_eq!(found.len(), 1, "{uid} is there");
@@ -100,7 +102,14 @@ async fn find_studies(archive: &Archive, key: (Tag, Vr, &str)) -> Vec<DataSet> {
     let request =
         FindRequest::from_identifier(&identifier, Model::StudyRoot, &FindOptions::default());
     let mut matches = archive
-        .find(&Principal::command(), request.unwrap().query())
+        .find(
+            &Principal::command(),
+            request.unwrap().query(),
+            AskedAs {
+                service: "test",
+                text: "",
+            },
+        )
         .await
         .unwrap();
     let mut all = Vec::new();
@@ -276,7 +285,7 @@ async fn a_deleted_study_is_hidden_and_can_be_restored() {
     let selection = Selection::study("1.2.1");
     assert!(
         archive
-            .select(&principal, &selection)
+            .select(&principal, Right::Download, &selection)
             .await
             .unwrap()
             .is_empty()

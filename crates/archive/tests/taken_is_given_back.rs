@@ -8,6 +8,7 @@ use gantry_archive::Archive;
 use gantry_archive::config::ArchiveConfig;
 use gantry_archive::retrieve::{InstanceRef, Selection};
 use gantry_archive::store::Announcement;
+use gantry_core::access::Right;
 use gantry_core::principal::Principal;
 use gantry_dicom::data_set::{DataSet, Value};
 use gantry_dicom::scan::{Departure, ScanLimits, scan};
@@ -46,7 +47,9 @@ async fn instance(archive: &Archive, uid: &str) -> InstanceRef {
         instances: vec![uid.to_owned()],
         ..Selection::default()
     };
-    let found = archive.select(&Principal::command(), &selection).await;
+    let found = archive
+        .select(&Principal::command(), Right::Download, &selection)
+        .await;
     found.unwrap().first().unwrap().clone()
 }
 

@@ -613,7 +613,11 @@ fn what_was_not_finished_leaves_nothing() {
             (0, 0)
         );
         // An encrypted file has a header and a tag.
-        let overhead = if keys_of(root.path()).is_some() { 48 } else { 0 };
+        let overhead = if keys_of(root.path()).is_some() {
+            48
+        } else {
+            0
+        };
         assert_eq!(
             ledger.sweep_orphans(Duration::ZERO, |_| false).unwrap(),
             (1, 1000 + overhead)

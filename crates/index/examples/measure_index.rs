@@ -21,6 +21,7 @@ use gantry_dicom::data_set::DataSet;
 use gantry_dicom::header::Header;
 use gantry_dicom::matching::{MatchOptions, keys};
 use gantry_dicom::{Tag, Vr, tags};
+use gantry_index::permit::Permit;
 use gantry_index::query::Wanted;
 use gantry_index::{
     Cancel, Change, Index, NewInstance, Options, Query, Selection, Source, Span, Writer,
@@ -229,7 +230,7 @@ fn cpu() -> Duration {
 
 fn fill(root: &Path, studies: u64, series: u64, instances: u64) {
     let (index, mut bench) = Bench::open(root);
-    let first = index.statistics().unwrap().studies;
+    let first = index.statistics(&Permit::everything()).unwrap().studies;
     let start = Instant::now();
     let mut batch = Vec::new();
     for study in first..first + studies {
@@ -249,14 +250,14 @@ fn fill(root: &Path, studies: u64, series: u64, instances: u64) {
         }
     }
     drop(bench);
-    println!("{:?}", index.statistics().unwrap());
+    println!("{:?}", index.statistics(&Permit::everything()).unwrap());
     let bytes = std::fs::metadata(Index::path(root)).unwrap().len();
     println!("index {:.1} MB", bytes as f64 / 1e6);
 }
 
 fn ingest(root: &Path) {
     let (index, mut bench) = Bench::open(root);
-    println!("{:?}", index.statistics().unwrap());
+    println!("{:?}", index.statistics(&Permit::everything()).unwrap());
     let mut study = 1_000_000_000 + bench.at.sequence;
     for (what, per_series) in [
         ("one instance a study", 1),
@@ -299,7 +300,7 @@ fn ingest(root: &Path) {
 fn query(root: &Path) {
     let started = Instant::now();
     let index = Index::open_for_reading(root, &Options::default()).unwrap();
-    let statistics = index.statistics().unwrap();
+    let statistics = index.statistics(&Permit::everything()).unwrap();
     println!(
         "{statistics:?}; opened in {:.1} ms",
         started.elapsed().as_secs_f64() * 1e3
@@ -369,7 +370,7 @@ fn query(root: &Path) {
         ..Query::universal(Level::Study)
     };
     index
-        .search(&all, &Cancel::default(), |_| {
+        .search(&all, &Permit::everything(), &Cancel::default(), |_| {
             count += 1;
             if count < 200_000 {
                 ControlFlow::Continue(())
@@ -426,7 +427,9 @@ fn measure(index: &Index, what: &str, attributes: impl Fn(u64) -> Vec<(Tag, Vr, 
             matches += 1;
             ControlFlow::Continue(())
         };
-        index.search(&query, &Cancel::default(), visit).unwrap();
+        index
+            .search(&query, &Permit::everything(), &Cancel::default(), visit)
+            .unwrap();
         times.push(start.elapsed());
     }
     times.sort();
@@ -451,21 +454,30 @@ fn headers(index: &Index) {
         ..universal
     };
     index
-        .search(&newest, &Cancel::default(), |found| {
-            largest = found.study_instance_uid.map(|uid| uid.to_string());
-            ControlFlow::Continue(())
-        })
+        .search(
+            &newest,
+            &Permit::everything(),
+            &Cancel::default(),
+            |found| {
+                largest = found.study_instance_uid.map(|uid| uid.to_string());
+                ControlFlow::Continue(())
+            },
+        )
         .unwrap();
     let Some(study) = largest else { return };
     for _ in 0..3 {
         let start = Instant::now();
         let (mut count, mut bytes) = (0, 0);
         index
-            .headers(&Selection::study(&study), |_, header| {
-                count += 1;
-                bytes += header.0.len();
-                ControlFlow::Continue(())
-            })
+            .headers(
+                &Selection::study(&study),
+                &Permit::everything(),
+                |_, header| {
+                    count += 1;
+                    bytes += header.0.len();
+                    ControlFlow::Continue(())
+                },
+            )
             .unwrap();
         println!(
             "headers of the newest study: {count}, {:.1} MB, {:.2} ms",

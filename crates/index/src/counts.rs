@@ -25,6 +25,7 @@ struct StudyCounts {
     first_instance: i64,
     changed_at: i64,
     modalities: Option<String>,
+    access: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +49,8 @@ pub(crate) struct Added {
     pub is_new_series: bool,
     /// The study's modalities, when this instance brought a new one.
     pub modalities: Option<String>,
+    /// Its access keys, likewise.
+    pub access: Option<String>,
 }
 
 impl Counts {
@@ -67,6 +70,9 @@ impl Counts {
         study.changed_at = study.changed_at.max(added.at);
         if added.modalities.is_some() {
             study.modalities = added.modalities;
+        }
+        if added.access.is_some() {
+            study.access = added.access;
         }
         let series = self
             .series
@@ -161,7 +167,8 @@ fn update_study(connection: &Connection, id: i64, study: &StudyCounts) -> Result
         .prepare_cached(
             "UPDATE study SET series = series + ?2, instances = instances + ?3,
              bytes = bytes + ?4, instance = coalesce(instance, ?5),
-             changed_at = max(changed_at, ?6), modalities = coalesce(?7, modalities)
+             changed_at = max(changed_at, ?6), modalities = coalesce(?7, modalities),
+             access = coalesce(?8, access)
              WHERE id = ?1",
         )?
         .execute(params![
@@ -172,6 +179,7 @@ fn update_study(connection: &Connection, id: i64, study: &StudyCounts) -> Result
             study.first_instance,
             study.changed_at,
             study.modalities,
+            study.access,
         ])?;
     Ok(())
 }

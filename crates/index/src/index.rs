@@ -1,8 +1,10 @@
 //! The index, for reading.
 
+use crate::access_keys;
 use crate::error::{IndexError, Result};
 use crate::instance::{Existing, InstanceId, InstanceRow};
 use crate::job::{self, Job};
+use crate::permit::Permit;
 use crate::query::Query;
 use crate::readers::Readers;
 use crate::remove::{self, Deletion};
@@ -13,6 +15,7 @@ use crate::store;
 use crate::writer::Writer;
 use bytes::Bytes;
 use gantry_blob::{BlobLocation, LargeId, Position};
+use gantry_core::access::PatientIdentity;
 use gantry_core::secret::SecretKey;
 use gantry_dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension};
@@ -152,10 +155,11 @@ impl Index {
     pub fn search(
         &self,
         query: &Query,
+        permit: &Permit,
         cancel: &Cancel,
         mut visit: impl FnMut(Match) -> ControlFlow<()>,
     ) -> Result<SearchEnd> {
-        self.read(|connection| search::search(connection, query, cancel, &mut visit))
+        self.read(|connection| search::search(connection, query, permit, cancel, &mut visit))
     }
 
     /// What is stored under a SOP Instance UID.
@@ -169,8 +173,11 @@ impl Index {
         sop_instance_uid: &str,
         study: Option<&str>,
         series: Option<&str>,
+        permit: &Permit,
     ) -> Result<Option<InstanceRow>> {
-        self.read(|connection| selection::locate(connection, sop_instance_uid, study, series))
+        self.read(|connection| {
+            selection::locate(connection, sop_instance_uid, study, series, permit)
+        })
     }
 
     /// Visits the instances of a selection: by study, then by series number, then by instance
@@ -178,11 +185,12 @@ impl Index {
     pub fn select(
         &self,
         selection: &Selection,
+        permit: &Permit,
         mut visit: impl FnMut(InstanceRow) -> ControlFlow<()>,
     ) -> Result<()> {
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            selection::visit(&snapshot, selection, &mut visit).map(|_| ())
+            selection::visit(&snapshot, selection, permit, &mut visit).map(|_| ())
         })
     }
 
@@ -190,11 +198,12 @@ impl Index {
     pub fn headers(
         &self,
         selection: &Selection,
+        permit: &Permit,
         mut visit: impl FnMut(InstanceRow, Header) -> ControlFlow<()>,
     ) -> Result<()> {
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            selection::visit_headers(&snapshot, selection, &mut visit).map(|_| ())
+            selection::visit_headers(&snapshot, selection, permit, &mut visit).map(|_| ())
         })
     }
 
@@ -216,13 +225,54 @@ impl Index {
 
     /// Whether something of the selection was there and is deleted, so that a door can say that
     /// it is gone.
-    pub fn was_deleted(&self, selection: &Selection) -> Result<bool> {
-        self.read(|connection| selection::was_deleted(connection, selection))
+    pub fn was_deleted(&self, selection: &Selection, permit: &Permit) -> Result<bool> {
+        self.read(|connection| selection::was_deleted(connection, selection, permit))
     }
 
-    /// Sums over the whole archive.
-    pub fn statistics(&self) -> Result<Statistics> {
-        self.read(statistics::statistics)
+    /// Sums over the studies of `permit`.
+    pub fn statistics(&self, permit: &Permit) -> Result<Statistics> {
+        self.read(|connection| statistics::statistics(connection, permit))
+    }
+
+    /// What people said of a study: its labels, and whether it is restricted.
+    pub fn marks(&self, study_instance_uid: &str) -> Result<(Vec<String>, bool)> {
+        self.read(|connection| access_keys::marks_of(connection, study_instance_uid))
+    }
+
+    /// Whose a study is; nothing when there is no such study, or it names no Patient ID.
+    pub fn patient_of(&self, study_instance_uid: &str) -> Result<Option<PatientIdentity>> {
+        self.read(|connection| selection::patient_of(connection, study_instance_uid))
+    }
+
+    /// Whether a study that is known, deleted or not, is in the permit; yes for everything.
+    pub fn is_admitted(&self, study_instance_uid: &str, permit: &Permit) -> Result<bool> {
+        self.read(|connection| {
+            selection::are_admitted(connection, &[study_instance_uid.to_owned()], permit)
+        })
+    }
+
+    /// Whether all studies of a patient are in the permit.
+    pub fn is_patient_admitted(
+        &self,
+        patient_id: &str,
+        issuer: Option<&str>,
+        permit: &Permit,
+    ) -> Result<bool> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT study_instance_uid FROM patient JOIN study ON study.patient = patient.id
+                 WHERE patient_id = ?1 AND (?2 IS NULL OR issuer = ?2)",
+            )?;
+            let studies = statement.query_map((patient_id, issuer), |row| row.get(0))?;
+            let studies: Vec<String> = studies.collect::<rusqlite::Result<_>>()?;
+            selection::are_admitted(connection, &studies, permit)
+        })
+    }
+
+    /// What decides who sees a study, for an explanation: whether `permit` has it. Nothing when
+    /// there is no such study.
+    pub fn is_permitted(&self, study_instance_uid: &str, permit: &Permit) -> Result<bool> {
+        self.read(|connection| selection::is_permitted(connection, study_instance_uid, permit))
     }
 
     /// Peers that have called, the latest first.

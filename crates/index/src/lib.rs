@@ -8,9 +8,10 @@
 //! The stored header of every instance is kept here, so that no query and no metadata request
 //! ever opens a stored object.
 //!
-//! This crate must never touch a stored object, must never ask who may see what, and no SQL
-//! leaves it.
+//! This crate must never touch a stored object, must never decide who may see what (it is told by
+//! a [`Permit`] that every question takes), and no SQL leaves it.
 
+mod access_keys;
 pub mod change;
 mod checkpoint;
 mod counts;
@@ -23,6 +24,7 @@ mod intern;
 pub mod job;
 mod migration;
 mod parents;
+pub mod permit;
 pub mod query;
 mod readers;
 mod refresh;
@@ -33,11 +35,13 @@ pub mod statistics;
 mod store;
 pub mod writer;
 
+pub use access_keys::Mark;
 pub use change::{Change, NewInstance, Outcome, Source, Target};
 pub use error::IndexError;
 pub use index::{Index, Options};
 pub use instance::{Existing, InstanceId, InstanceRow};
 pub use job::{Job, JobState, NewJob};
+pub use permit::Permit;
 pub use query::Query;
 pub use search::{Cancel, Match};
 pub use selection::Selection;

@@ -1,14 +1,19 @@
 //! The schema's versions, kept in `user_version`.
 
+use crate::access_keys;
 use crate::error::{IndexError, Result};
 use rusqlite::Connection;
 use std::path::Path;
 
 /// All migrations in order; the first brings an empty database to version 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_departure.sql"),
+    include_str!("../migrations/0003_access.sql"),
 ];
+
+/// The migration after which access keys are filled in from the stored headers.
+const ACCESS: u32 = 3;
 
 /// "Gant": marks the file as an index of this archive (`application_id`).
 const APPLICATION: i32 = 0x4761_6E74;
@@ -19,6 +24,10 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     for (number, migration) in (1..).zip(MIGRATIONS).skip(version as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        if number == ACCESS && version > 0 {
+            tracing::info!("the index is completed with what decides who sees a study");
+            access_keys::fill(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
         tracing::info!(version = number, "index migrated");

@@ -1,5 +1,6 @@
 //! The patient, study and series of an instance: found, remembered, or made.
 
+use crate::access_keys;
 use crate::change::NewInstance;
 use crate::error::Result;
 use crate::header_pack::BASE_LENGTH_MAX;
@@ -35,6 +36,8 @@ pub(crate) struct Study {
     /// Nothing of it can be seen: what it is has to be found out again.
     pub is_hidden: bool,
     pub modalities: Vec<String>,
+    /// Its access keys.
+    pub access: Vec<String>,
     pub series: HashMap<String, Series>,
 }
 
@@ -141,11 +144,12 @@ impl Parents {
         let patient_key = PatientKey::of(instance.attributes);
         let patient = ensure_patient(connection, &patient_key)?;
         let columns = StudyColumns::of(instance.attributes);
+        let access = access_keys::marks(connection, instance.study_instance_uid)?;
         let id = connection
             .prepare_cached(
                 "INSERT INTO study (patient, study_instance_uid, study_date, birth_date,
-                     study_description, keys, modalities, received_at, changed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, ?7)",
+                     study_description, keys, modalities, access, received_at, changed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?8, ?7, ?7)",
             )?
             .insert(params![
                 patient,
@@ -155,14 +159,17 @@ impl Parents {
                 columns.study_description,
                 columns.keys.join("\n"),
                 instance.received_at,
+                access.join("\n"),
             ])?;
         add_keys(connection, ADD_STUDY_KEY, id, &columns.keys)?;
+        add_access(connection, id, &access)?;
         let study = Study {
             id,
             patient,
             patient_key,
             is_hidden: false,
             modalities: Vec::new(),
+            access,
             series: HashMap::new(),
         };
         self.studies
@@ -170,22 +177,22 @@ impl Parents {
         Ok(())
     }
 
-    /// Makes the series' row in a study that is remembered. Returns whether its modality is the
-    /// first of its kind in the study.
+    /// Makes the series' row in a study that is remembered.
     pub fn add_series(
         &mut self,
         connection: &Connection,
         instance: &NewInstance<'_>,
-    ) -> Result<bool> {
+    ) -> Result<Brought> {
         let Some(study) = self.studies.get_mut(instance.study_instance_uid) else {
-            return Ok(false);
+            return Ok(Brought::default());
         };
+        let access = access_keys::of_instance(instance.attributes, instance.source.called_ae);
         let columns = SeriesColumns::of(instance.attributes);
         let id = connection
             .prepare_cached(
                 "INSERT INTO series (study, series_instance_uid, modality, series_number,
-                     step_date, requests)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                     step_date, requests, access)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .insert(params![
                 study.id,
@@ -194,6 +201,7 @@ impl Parents {
                 columns.series_number,
                 columns.step_date,
                 columns.requests_text(),
+                access.join("\n"),
             ])?;
         add_keys(connection, ADD_SERIES_REQUEST, id, &columns.requests)?;
         let series = Series {
@@ -205,30 +213,47 @@ impl Parents {
             .series
             .insert(instance.series_instance_uid.to_owned(), series);
         self.series += 1;
-        match columns
+        let mut brought = Brought::default();
+        if let Some(modality) = columns
             .modality
             .filter(|modality| !study.modalities.contains(modality))
         {
-            Some(modality) => {
-                add_study_modality(connection, study.id, &modality)?;
-                study.modalities.push(modality);
-                Ok(true)
-            }
-            None => Ok(false),
+            add_study_modality(connection, study.id, &modality)?;
+            study.modalities.push(modality);
+            brought.modality = true;
         }
+        let new: Vec<String> = access
+            .into_iter()
+            .filter(|key| !study.access.contains(key))
+            .collect();
+        if !new.is_empty() {
+            add_access(connection, study.id, &new)?;
+            study.access.extend(new);
+            brought.access = true;
+        }
+        Ok(brought)
     }
+}
+
+/// What of a study a new series changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Brought {
+    /// Its modality is the first of its kind.
+    pub modality: bool,
+    /// It brings access keys.
+    pub access: bool,
 }
 
 fn find_study(connection: &Connection, study_instance_uid: &str) -> Result<Option<Study>> {
     let study = connection
         .prepare_cached(
             "SELECT study.id, study.patient, patient.patient_id, patient.issuer, study.instances,
-                    study.modalities
+                    study.modalities, study.access
              FROM study JOIN patient ON patient.id = study.patient
              WHERE study.study_instance_uid = ?1",
         )?
         .query_row([study_instance_uid], |row| {
-            let modalities: String = row.get(5)?;
+            let (modalities, access): (String, String) = (row.get(5)?, row.get(6)?);
             Ok(Study {
                 id: row.get(0)?,
                 patient: row.get(1)?,
@@ -238,6 +263,7 @@ fn find_study(connection: &Connection, study_instance_uid: &str) -> Result<Optio
                 },
                 is_hidden: row.get::<_, i64>(4)? == 0,
                 modalities: split(&modalities),
+                access: access_keys::lines(&access).map(str::to_owned).collect(),
                 series: HashMap::new(),
             })
         })
@@ -412,6 +438,10 @@ fn request_keys(attributes: &DataSet) -> Vec<String> {
 pub(crate) const ADD_STUDY_KEY: &str = "INSERT INTO study_key (key, study) VALUES (?1, ?2)";
 pub(crate) const ADD_SERIES_REQUEST: &str =
     "INSERT INTO series_request (key, series) VALUES (?1, ?2)";
+
+fn add_access(connection: &Connection, study: i64, keys: &[String]) -> Result<()> {
+    add_keys(connection, access_keys::ADD, study, keys)
+}
 
 /// Executes `sql` for each key.
 pub(crate) fn add_keys(

@@ -1,6 +1,7 @@
 //! Counting a study anew, and finding out anew what describes it: after something of it was
 //! hidden, came back, or was forgotten.
 
+use crate::access_keys;
 use crate::counts::Totals;
 use crate::error::Result;
 use crate::parents::{
@@ -38,6 +39,7 @@ pub(crate) fn study(connection: &Connection, study: i64) -> Result<()> {
         )?
         .execute([study])?;
     modalities(connection, study)?;
+    access_keys::refresh(connection, study)?;
     let after = StudyTotals::read(connection, study)?;
     let mut patients = vec![before.patient];
     if let Some(instance) = after.instance {
@@ -101,10 +103,18 @@ fn series(connection: &Connection, series: i64) -> Result<()> {
     let Some(instance) = after.filter(|_| after != before) else {
         return Ok(());
     };
-    let columns = SeriesColumns::of(&header(connection, instance)?);
+    let attributes = header(connection, instance)?;
+    let columns = SeriesColumns::of(&attributes);
+    let called: String = connection
+        .prepare_cached(
+            "SELECT called_ae FROM instance JOIN source ON source.id = instance.source
+             WHERE instance.id = ?1",
+        )?
+        .query_row([instance], |row| row.get(0))?;
     connection
         .prepare_cached(
-            "UPDATE series SET modality = ?2, series_number = ?3, step_date = ?4, requests = ?5
+            "UPDATE series SET modality = ?2, series_number = ?3, step_date = ?4, requests = ?5,
+                 access = ?6
              WHERE id = ?1",
         )?
         .execute(params![
@@ -113,6 +123,7 @@ fn series(connection: &Connection, series: i64) -> Result<()> {
             columns.series_number,
             columns.step_date,
             columns.requests_text(),
+            access_keys::of_instance(&attributes, &called).join("\n"),
         ])?;
     let old: Vec<&str> = requests.iter().flat_map(|keys| keys.split('\n')).collect();
     add_keys(
@@ -223,6 +234,14 @@ fn patient(connection: &Connection, patient: i64) -> Result<()> {
 fn header(connection: &Connection, instance: i64) -> Result<DataSet> {
     let header = read_header(connection, instance)?;
     Ok(header.parse().unwrap_or_default())
+}
+
+/// The studies of a UID: one or none.
+pub(crate) fn ids_of_uid(connection: &Connection, study_instance_uid: &str) -> Result<Vec<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM study WHERE study_instance_uid = ?1")?;
+    let ids = statement.query_map([study_instance_uid], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(crate) fn ids(connection: &Connection, sql: &str, of: i64) -> Result<Vec<i64>> {

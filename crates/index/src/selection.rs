@@ -4,8 +4,10 @@ use crate::error::{IndexError, Result};
 use crate::header_pack;
 use crate::instance::{self, InstanceId, InstanceRow};
 use crate::intern::UidTexts;
+use crate::permit::{Filter, Permit, StudyAccess};
 use bytes::Bytes;
 use gantry_blob::BlobLocation;
+use gantry_core::access::PatientIdentity;
 use gantry_dicom::header::Header;
 use gantry_dicom::scan::Departure;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -67,23 +69,33 @@ const COLUMNS: &str = "id, sop_instance_uid, sop_class, transfer_syntax, instanc
 pub(crate) fn visit(
     connection: &Connection,
     selection: &Selection,
+    permit: &Permit,
     visit: &mut dyn FnMut(InstanceRow) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
-    each(connection, selection, "NULL", &mut |row, _| Ok(visit(row)))
+    each(connection, selection, permit, "NULL", &mut |row, _| {
+        Ok(visit(row))
+    })
 }
 
 /// Visits the instances of a selection with their headers, in the same order.
 pub(crate) fn visit_headers(
     connection: &Connection,
     selection: &Selection,
+    permit: &Permit,
     visit: &mut dyn FnMut(InstanceRow, Header) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let mut bases = Bases::default();
     let columns = "header_length, header_base, header";
-    each(connection, selection, columns, &mut |instance, row| {
-        let header = bases.unpack(connection, instance.id.0, row, 11)?;
-        Ok(visit(instance, header))
-    })
+    each(
+        connection,
+        selection,
+        permit,
+        columns,
+        &mut |instance, row| {
+            let header = bases.unpack(connection, instance.id.0, row, 11)?;
+            Ok(visit(instance, header))
+        },
+    )
 }
 
 type Each<'a> = &'a mut dyn FnMut(InstanceRow, &Row<'_>) -> Result<ControlFlow<()>>;
@@ -91,6 +103,7 @@ type Each<'a> = &'a mut dyn FnMut(InstanceRow, &Row<'_>) -> Result<ControlFlow<(
 fn each(
     connection: &Connection,
     selection: &Selection,
+    permit: &Permit,
     more_columns: &str,
     visit: Each<'_>,
 ) -> Result<ControlFlow<()>> {
@@ -98,7 +111,7 @@ fn each(
         return Ok(ControlFlow::Continue(()));
     }
     let mut uids = UidTexts::default();
-    let found = find_series(connection, selection)?;
+    let found = find_series(connection, selection, permit)?;
     if !selection.instances.is_empty() {
         return each_named(connection, selection, more_columns, &found, visit);
     }
@@ -190,8 +203,15 @@ fn read(
 }
 
 /// The series in which instances of the selection are, in order.
-fn find_series(connection: &Connection, selection: &Selection) -> Result<Vec<Wanted>> {
-    let mut found = Found::default();
+fn find_series(
+    connection: &Connection,
+    selection: &Selection,
+    permit: &Permit,
+) -> Result<Vec<Wanted>> {
+    let mut found = Found {
+        series: HashMap::new(),
+        filter: permit.filter(connection)?,
+    };
     if !selection.instances.is_empty() {
         for uid in &selection.instances {
             found.add(
@@ -217,8 +237,8 @@ fn find_series(connection: &Connection, selection: &Selection) -> Result<Vec<Wan
     Ok(found.finish(selection))
 }
 
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
+    filter: Filter<'a>,
     series: HashMap<i64, FoundSeries>,
 }
 
@@ -229,11 +249,11 @@ struct FoundSeries {
     patient_id: Option<String>,
 }
 
-impl Found {
+impl Found<'_> {
     fn add(&mut self, connection: &Connection, which: &str, value: &str) -> Result<()> {
         let sql = format!(
             "SELECT series.id, study.id, series_number, study_instance_uid, series_instance_uid,
-                    patient_id
+                    patient_id, patient.id, study.modalities, study.access
              FROM patient JOIN study ON study.patient = patient.id
              JOIN series ON series.study = study.id {which} AND series.instances > 0"
         );
@@ -241,6 +261,16 @@ impl Found {
         let mut rows = statement.query(params![value])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
+            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+            let access = StudyAccess {
+                patient: row.get(6)?,
+                study_instance_uid: text(3)?,
+                modalities: text(7)?,
+                access: text(8)?,
+            };
+            if !self.filter.admits(&access) {
+                continue;
+            }
             self.series.insert(
                 id,
                 FoundSeries {
@@ -284,11 +314,14 @@ pub(crate) fn locate(
     sop_instance_uid: &str,
     study: Option<&str>,
     series: Option<&str>,
+    permit: &Permit,
 ) -> Result<Option<InstanceRow>> {
+    let filter = permit.filter(connection)?;
     let mut statement = connection.prepare_cached(
         "SELECT instance.id, sop_instance_uid, sop_class, transfer_syntax, instance_number,
                 number_of_frames, location, data_set_offset, digest, instance.received_at,
-                departure, study_instance_uid, series_instance_uid, series.id
+                departure, study_instance_uid, series_instance_uid, series.id, study.patient,
+                study.modalities, study.access
          FROM instance JOIN series ON series.id = instance.series
          JOIN study ON study.id = series.study
          WHERE sop_instance_uid = ?1 AND deletion IS NULL
@@ -298,15 +331,26 @@ pub(crate) fn locate(
     let mut uids = UidTexts::default();
     statement
         .query_row(params![sop_instance_uid, study, series], |row| {
+            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+            let access = StudyAccess {
+                patient: row.get(14)?,
+                study_instance_uid: text(11)?,
+                modalities: text(15)?,
+                access: text(16)?,
+            };
+            if !filter.admits(&access) {
+                return Ok(Ok(None));
+            }
             let series = Wanted {
                 id: row.get(13)?,
                 study_instance_uid: row.get(11)?,
                 series_instance_uid: row.get(12)?,
             };
-            Ok(read(connection, &mut uids, &series, row))
+            Ok(read(connection, &mut uids, &series, row).map(Some))
         })
         .optional()?
         .transpose()
+        .map(Option::flatten)
 }
 
 /// The stored header of an instance, hidden or not.
@@ -389,8 +433,16 @@ impl Bases {
     }
 }
 
-/// Whether something of the selection is deleted.
-pub(crate) fn was_deleted(connection: &Connection, selection: &Selection) -> Result<bool> {
+/// Whether something of the selection is deleted. Who may not see all studies is told so only of
+/// studies of which the row is still there and admitted.
+pub(crate) fn was_deleted(
+    connection: &Connection,
+    selection: &Selection,
+    permit: &Permit,
+) -> Result<bool> {
+    if !are_admitted(connection, &selection.studies, permit)? {
+        return Ok(false);
+    }
     let exists = |sql: &str, uids: &[String]| -> Result<bool> {
         let mut statement = connection.prepare_cached(sql)?;
         for uid in uids {
@@ -422,6 +474,64 @@ pub(crate) fn was_deleted(connection: &Connection, selection: &Selection) -> Res
            AND series_instance_uid IS NULL AND purged_at IS NOT NULL LIMIT 1",
         &selection.studies,
     )
+}
+
+/// Whose a study is.
+pub(crate) fn patient_of(connection: &Connection, uid: &str) -> Result<Option<PatientIdentity>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT patient_id, issuer FROM study JOIN patient ON patient.id = study.patient
+         WHERE study_instance_uid = ?1 AND patient_id IS NOT NULL",
+    )?;
+    let patient = statement
+        .query_row([uid], |row| {
+            let issuer: String = row.get(1)?;
+            Ok(PatientIdentity {
+                patient_id: row.get(0)?,
+                issuer: Some(issuer).filter(|issuer| !issuer.is_empty()),
+            })
+        })
+        .optional()?;
+    Ok(patient)
+}
+
+/// Whether there is such a study in the permit, with something that can be seen.
+pub(crate) fn is_permitted(connection: &Connection, uid: &str, permit: &Permit) -> Result<bool> {
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM study WHERE study_instance_uid = ?1 AND instances > 0")?;
+    Ok(statement.exists([uid])? && are_admitted(connection, &[uid.to_owned()], permit)?)
+}
+
+/// Whether all studies are known and admitted; without any, and for who may see everything, yes.
+pub(crate) fn are_admitted(
+    connection: &Connection,
+    studies: &[String],
+    permit: &Permit,
+) -> Result<bool> {
+    if permit.is_everything() {
+        return Ok(true);
+    }
+    let filter = permit.filter(connection)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT patient, study_instance_uid, modalities, access FROM study
+         WHERE study_instance_uid = ?1",
+    )?;
+    for uid in studies {
+        let mut rows = statement.query([uid])?;
+        let Some(row) = rows.next()? else {
+            return Ok(false);
+        };
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        let access = StudyAccess {
+            patient: row.get(0)?,
+            study_instance_uid: text(1)?,
+            modalities: text(2)?,
+            access: text(3)?,
+        };
+        if !filter.admits(&access) {
+            return Ok(false);
+        }
+    }
+    Ok(!studies.is_empty())
 }
 
 /// Whether a row names this large blob.

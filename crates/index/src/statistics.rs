@@ -2,9 +2,14 @@
 
 use crate::error::Result;
 use crate::instance;
-use rusqlite::{Connection, params};
+use crate::permit::{Permit, StudyAccess};
+use rusqlite::{Connection, Row, params};
+use std::collections::HashSet;
 
-/// Sums over the whole archive, of what can be seen.
+/// So many studies are looked up one by one; of more, all are read through.
+const COUNTED_ONE_BY_ONE: usize = 10_000;
+
+/// Sums over studies, of what can be seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Patients.
@@ -57,7 +62,53 @@ pub struct SeenAttempt {
     pub detail: String,
 }
 
-pub(crate) fn statistics(connection: &Connection) -> Result<Statistics> {
+pub(crate) fn statistics(connection: &Connection, permit: &Permit) -> Result<Statistics> {
+    if permit.is_everything() {
+        return of_everything(connection);
+    }
+    let filter = permit.filter(connection)?;
+    let mut statistics = Statistics::default();
+    let mut patients = HashSet::new();
+    let mut count = |row: &Row<'_>| -> Result<()> {
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        let access = StudyAccess {
+            patient: row.get(0)?,
+            study_instance_uid: text(1)?,
+            modalities: text(2)?,
+            access: text(3)?,
+        };
+        if filter.admits(&access) {
+            let sum = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            patients.insert(access.patient);
+            statistics.studies += 1;
+            statistics.series += sum(4)?;
+            statistics.instances += sum(5)?;
+            statistics.bytes += sum(6)?;
+        }
+        Ok(())
+    };
+    let sql = "SELECT patient, study_instance_uid, modalities, access, series, instances, bytes
+               FROM study WHERE instances > 0";
+    if let Some(ids) = filter.candidates(connection, COUNTED_ONE_BY_ONE)? {
+        let mut statement = connection.prepare_cached(&format!("{sql} AND id = ?1"))?;
+        for id in ids {
+            let mut rows = statement.query([id])?;
+            if let Some(row) = rows.next()? {
+                count(row)?;
+            }
+        }
+    } else {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            count(row)?;
+        }
+    }
+    statistics.patients = patients.len() as u64;
+    Ok(statistics)
+}
+
+fn of_everything(connection: &Connection) -> Result<Statistics> {
     let mut statement = connection.prepare_cached(
         "SELECT patients, studies, series, instances, bytes,
                 (SELECT coalesce(sum(instances), 0) FROM deletion

@@ -5,7 +5,7 @@ use crate::counts::Added;
 use crate::error::Result;
 use crate::header_pack;
 use crate::instance::{self, Existing, InstanceId};
-use crate::parents::PatientKey;
+use crate::parents::{Brought, PatientKey};
 use crate::writer::Memory;
 use gantry_blob::BlobLocation;
 use gantry_dicom::data_set::DataSet;
@@ -33,7 +33,11 @@ pub(crate) fn store(
     if is_new_study {
         memory.parents.add_study(connection, instance)?;
     }
-    let brings_modality = is_new_series && memory.parents.add_series(connection, instance)?;
+    let brought = if is_new_series {
+        memory.parents.add_series(connection, instance)?
+    } else {
+        Brought::default()
+    };
     let Some(id) = insert(connection, memory, instance)? else {
         return Ok(refuse(connection, memory, instance)?.unwrap_or(Outcome::Changed(0)));
     };
@@ -47,7 +51,8 @@ pub(crate) fn store(
         memory,
         instance,
         id,
-        [is_new_study, is_new_series, brings_modality],
+        [is_new_study, is_new_series],
+        brought,
     )?;
     let has_other_patient = !is_new_study && notice_other_patient(connection, memory, instance)?;
     Ok(Outcome::Stored(Stored {
@@ -176,7 +181,8 @@ fn count(
     memory: &mut Memory,
     instance: &NewInstance<'_>,
     id: i64,
-    [is_new_study, is_new_series, brings_modality]: [bool; 3],
+    [is_new_study, is_new_series]: [bool; 2],
+    brought: Brought,
 ) -> Result<()> {
     let sop_class = memory.interned.uid(connection, instance.sop_class_uid)?;
     let Some(study) = memory.parents.study(instance.study_instance_uid) else {
@@ -196,7 +202,8 @@ fn count(
         at: instance.received_at,
         is_new_study,
         is_new_series,
-        modalities: brings_modality.then(|| study.modalities.join("\\")),
+        modalities: brought.modality.then(|| study.modalities.join("\\")),
+        access: brought.access.then(|| study.access.join("\n")),
     };
     if is_hidden {
         memory.counts.refresh(study.id);

@@ -9,7 +9,7 @@ use crate::index::Options;
 use crate::instance::Existing;
 use crate::intern::Interned;
 use crate::parents::{Parents, PatientKey};
-use crate::{job, remove, store};
+use crate::{access_keys, job, remove, store};
 use gantry_blob::{Position, failpoint};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::collections::HashSet;
@@ -221,6 +221,16 @@ fn apply_one(connection: &Connection, memory: &mut Memory, change: &Change<'_>) 
             flush(connection, memory)?;
             memory.parents.forget();
             remove::purge(connection, *deletion, *at)
+        }
+        Change::Mark {
+            study,
+            mark,
+            is_set,
+        } => {
+            flush(connection, memory)?;
+            memory.parents.forget();
+            let changed = access_keys::mark(connection, study, mark, *is_set)?;
+            Ok(Outcome::Changed(usize::from(changed)))
         }
         Change::Collected(locations) => remove::collected(connection, locations),
         Change::Attempt(attempt) => {

@@ -10,10 +10,12 @@ mod support;
 
 use gantry_blob::failpoint::{self, Action};
 use gantry_blob::{BlobLocation, Position};
+use gantry_core::access::{Permitted, Scope};
 use gantry_dicom::header::Header;
 use gantry_dicom::{Vr, tags};
 use gantry_index::change::Attempt;
 use gantry_index::job::JobChange;
+use gantry_index::permit::Permit;
 use gantry_index::remove::Removed;
 use gantry_index::{
     Change, Index, IndexError, JobState, NewJob, Options, Outcome, Selection, Source, Target,
@@ -27,7 +29,7 @@ use support::{Bench, Sample, new_instance, sample};
 fn uids(index: &Index, selection: &Selection) -> Vec<String> {
     let mut uids = Vec::new();
     index
-        .select(selection, |row| {
+        .select(selection, &Permit::everything(), |row| {
             uids.push(row.sop_instance_uid.to_string());
             ControlFlow::Continue(())
         })
@@ -155,7 +157,11 @@ fn an_instance_is_found_as_soon_as_it_is_stored() {
     let first = sample(1, 1, 1);
     let stored = bench.stored(&first);
     assert!(stored.is_new_study && stored.is_new_series && !stored.has_other_patient);
-    let row = bench.index.locate(&first.uid, None, None).unwrap().unwrap();
+    let row = bench
+        .index
+        .locate(&first.uid, None, None, &Permit::everything())
+        .unwrap()
+        .unwrap();
     assert_eq!(row.id, stored.id);
     assert_eq!(
         (&*row.study_instance_uid, &*row.series_instance_uid),
@@ -166,7 +172,10 @@ fn an_instance_is_found_as_soon_as_it_is_stored() {
         (first.digest, first.length - 300)
     );
     assert_eq!(
-        bench.index.locate(&first.uid, Some("1.9"), None).unwrap(),
+        bench
+            .index
+            .locate(&first.uid, Some("1.9"), None, &Permit::everything())
+            .unwrap(),
         None
     );
     let existing = bench.writer.find_existing(&[&first.uid, "1.9"]).unwrap();
@@ -205,7 +214,7 @@ fn headers_come_back_as_they_were_whatever_they_are_packed_against() {
     };
     bench
         .index
-        .headers(&all, |row, header| {
+        .headers(&all, &Permit::everything(), |row, header| {
             read.push((row.sop_instance_uid.to_string(), header.parse().unwrap()));
             ControlFlow::Continue(())
         })
@@ -267,8 +276,22 @@ fn a_taken_uid_is_not_stored_again() {
     );
     // The bytes of the four were written and are of no use.
     assert_eq!(bench.index.garbage(10).unwrap().len(), 4);
-    assert_eq!(bench.index.statistics().unwrap().instances, 1);
-    assert_eq!(bench.index.statistics().unwrap().studies, 1);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .instances,
+        1
+    );
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .studies,
+        1
+    );
     check_invariants(root.path());
     let two = [sample(2, 1, 1), sample(2, 1, 1)];
     let outcomes = bench.store_all(&two);
@@ -292,7 +315,14 @@ fn a_study_keeps_its_first_patient() {
         let other = sample(1, 1, number).with(tags::PATIENT_ID, Vr::LO, "SOMEBODY ELSE");
         assert!(bench.stored(&other).has_other_patient);
     }
-    assert_eq!(bench.index.statistics().unwrap().patients, 1);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .patients,
+        1
+    );
     let attempts = bench.index.attempts(10).unwrap();
     assert_eq!(attempts.len(), 1, "noted once");
     assert_eq!(attempts[0].kind, "other-patient");
@@ -325,7 +355,14 @@ fn studies_without_patient_id_are_patients_of_their_own() {
             bench.stored(&sample(study, 1, number).without(tags::PATIENT_ID));
         }
     }
-    assert_eq!(bench.index.statistics().unwrap().patients, 2);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .patients,
+        2
+    );
     check_invariants(root.path());
 }
 
@@ -339,13 +376,27 @@ fn the_same_id_of_two_issuers_is_two_patients() {
             .with(tags::ISSUER_OF_PATIENT_ID, Vr::LO, issuer);
         bench.stored(&sample);
     }
-    assert_eq!(bench.index.statistics().unwrap().patients, 2);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .patients,
+        2
+    );
     let one = Target::Patient {
         patient_id: "1".into(),
         issuer: Some("HOSPITAL A".into()),
     };
     bench.apply(&[delete(1, one)]);
-    assert_eq!(bench.index.statistics().unwrap().studies, 1);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .studies,
+        1
+    );
     check_invariants(root.path());
 }
 
@@ -409,7 +460,7 @@ fn what_is_deleted_is_gone_at_once_and_can_be_restored() {
     let mut bench = Bench::open(root.path());
     let samples: Vec<_> = (0..12).map(|at| sample(at / 6, at % 2, at)).collect();
     bench.store_all(&samples);
-    let before = bench.index.statistics().unwrap();
+    let before = bench.index.statistics(&Permit::everything()).unwrap();
     let outcome = bench.apply(&[delete(77, study("1.2.3.1"))]);
     let Outcome::Removed(Removed {
         studies: 1,
@@ -422,18 +473,33 @@ fn what_is_deleted_is_gone_at_once_and_can_be_restored() {
     check_invariants(root.path());
     let study_1 = Selection::study("1.2.3.1");
     assert!(uids(&bench.index, &study_1).is_empty());
-    assert!(bench.index.was_deleted(&study_1).unwrap());
+    assert!(
+        bench
+            .index
+            .was_deleted(&study_1, &Permit::everything())
+            .unwrap()
+    );
     assert!(
         !bench
             .index
-            .was_deleted(&Selection::study("1.2.3.0"))
+            .was_deleted(&Selection::study("1.2.3.0"), &Permit::everything())
             .unwrap()
     );
     assert_eq!(
-        bench.index.locate(&samples[6].uid, None, None).unwrap(),
+        bench
+            .index
+            .locate(&samples[6].uid, None, None, &Permit::everything())
+            .unwrap(),
         None
     );
-    assert_eq!(bench.index.statistics().unwrap().deleted_instances, 6);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .deleted_instances,
+        6
+    );
     let open = bench.index.open_deletions(None, 10).unwrap();
     assert_eq!((open[0].id, &open[0].target), (77, &study("1.2.3.1")));
     let again = bench.apply(&[delete(78, study("1.2.3.1")), delete(79, study("1.9"))]);
@@ -448,9 +514,17 @@ fn what_is_deleted_is_gone_at_once_and_can_be_restored() {
         deletion: 77,
         at: 3_000_000,
     }]);
-    assert_eq!(bench.index.statistics().unwrap(), before);
+    assert_eq!(
+        bench.index.statistics(&Permit::everything()).unwrap(),
+        before
+    );
     assert_eq!(uids(&bench.index, &study_1).len(), 6);
-    assert!(!bench.index.was_deleted(&study_1).unwrap());
+    assert!(
+        !bench
+            .index
+            .was_deleted(&study_1, &Permit::everything())
+            .unwrap()
+    );
     assert!(bench.index.open_deletions(None, 10).unwrap().is_empty());
     check_invariants(root.path());
 }
@@ -478,7 +552,7 @@ fn what_was_deleted_may_be_sent_again() {
     check_invariants(root.path());
     let row = bench
         .index
-        .locate(&corrected.uid, None, None)
+        .locate(&corrected.uid, None, None, &Permit::everything())
         .unwrap()
         .unwrap();
     assert_eq!(
@@ -506,7 +580,7 @@ fn a_purge_forgets_and_leaves_garbage() {
     for sample in &samples[3..] {
         let row = bench
             .index
-            .locate(&sample.uid, None, None)
+            .locate(&sample.uid, None, None, &Permit::everything())
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -562,7 +636,7 @@ fn a_purge_forgets_and_leaves_garbage() {
     assert!(
         bench
             .index
-            .was_deleted(&Selection::study("1.2.3.1"))
+            .was_deleted(&Selection::study("1.2.3.1"), &Permit::everything())
             .unwrap()
     );
 }
@@ -638,7 +712,14 @@ fn a_failed_transaction_changes_nothing_and_can_be_repeated() {
         drop(guard);
         assert_eq!(contents(root.path()), before);
         bench.writer.apply(&changes, Some(span)).unwrap();
-        assert_eq!(bench.index.statistics().unwrap().instances, 3);
+        assert_eq!(
+            bench
+                .index
+                .statistics(&Permit::everything())
+                .unwrap()
+                .instances,
+            3
+        );
         check_invariants(root.path());
     }
 }
@@ -721,14 +802,28 @@ fn a_full_disk_is_an_error_and_no_damage() {
         }
     }
     assert!(stored > 100, "{stored}");
-    assert_eq!(bench.index.statistics().unwrap().instances, stored);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .instances,
+        stored
+    );
     std::fs::remove_file(&filler).unwrap();
     check_invariants(root);
     for sample in samples.by_ref().take(100) {
         bench.stored(sample);
         stored += 1;
     }
-    assert_eq!(bench.index.statistics().unwrap().instances, stored);
+    assert_eq!(
+        bench
+            .index
+            .statistics(&Permit::everything())
+            .unwrap()
+            .instances,
+        stored
+    );
     check_invariants(root);
 }
 
@@ -901,7 +996,7 @@ fn frame_indexes_are_kept_beside() {
     bench.apply(&[Change::Store(new)]);
     let row = bench
         .index
-        .locate(&sample.uid, None, None)
+        .locate(&sample.uid, None, None, &Permit::everything())
         .unwrap()
         .unwrap();
     assert_eq!(row.number_of_frames, 12);
@@ -928,7 +1023,13 @@ fn what_departs_from_the_transfer_syntax_is_kept() {
     };
     bench.apply(&[Change::Store(new)]);
     bench.stored(&plain);
-    let located = |uid: &str| bench.index.locate(uid, None, None).unwrap().unwrap();
+    let located = |uid: &str| {
+        bench
+            .index
+            .locate(uid, None, None, &Permit::everything())
+            .unwrap()
+            .unwrap()
+    };
     assert_eq!(located(&odd.uid).departure, departure);
     assert!(located(&plain.uid).departure.is_none());
 }
@@ -937,17 +1038,34 @@ fn what_departs_from_the_transfer_syntax_is_kept() {
 fn an_index_of_the_first_version_is_brought_up_to_date() {
     let root = tempfile::tempdir().unwrap();
     let mut bench = Bench::open(root.path());
-    let kept = sample(1, 1, 1);
+    let kept = sample(1, 1, 1).with(tags::INSTITUTION_NAME, Vr::LO, "North");
     bench.stored(&kept);
     drop(bench);
     let connection = Connection::open(Index::path(root.path())).unwrap();
     connection
-        .execute_batch("ALTER TABLE instance DROP COLUMN departure; PRAGMA user_version = 1")
+        .execute_batch(
+            "ALTER TABLE instance DROP COLUMN departure; ALTER TABLE study DROP COLUMN access;
+             ALTER TABLE series DROP COLUMN access; DROP TABLE study_access;
+             DROP TABLE study_mark; PRAGMA user_version = 1",
+        )
         .unwrap();
     drop(connection);
     let bench = Bench::open(root.path());
-    let row = bench.index.locate(&kept.uid, None, None).unwrap().unwrap();
+    let row = bench
+        .index
+        .locate(&kept.uid, None, None, &Permit::everything())
+        .unwrap()
+        .unwrap();
     assert!(row.departure.is_none());
+    let is_seen_by = |site: &str| {
+        let scope = Scope {
+            sites: vec![site.into()],
+            ..Scope::default()
+        };
+        let permit = Permit::new(&Permitted::Scopes(vec![scope]), |_| Vec::new());
+        bench.index.is_permitted(&kept.study, &permit).unwrap()
+    };
+    assert!(is_seen_by("north") && !is_seen_by("south"));
 }
 
 #[test]
@@ -983,7 +1101,10 @@ fn an_index_is_read_beside_its_writer_and_missed_where_there_is_none() {
     let mut bench = Bench::open(root.path());
     bench.stored(&sample(1, 1, 1));
     let other = Index::open_for_reading(root.path(), &options).unwrap();
-    assert_eq!(other.statistics().unwrap().instances, 1);
+    assert_eq!(
+        other.statistics(&Permit::everything()).unwrap().instances,
+        1
+    );
     drop((bench, other));
     Index::remove(root.path()).unwrap();
     assert_eq!(Bench::open(root.path()).at, Position::START);

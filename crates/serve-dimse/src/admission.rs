@@ -4,8 +4,6 @@ use crate::listener::Server;
 use crate::negotiation::Negotiator;
 use crate::places::{Limits, Place};
 use bytes::Bytes;
-use gantry_archive::access::Action;
-use gantry_core::access::Access;
 use gantry_core::ae_title::{AeTitle, AeTitleError};
 use gantry_core::certificate::PeerCertificate;
 use gantry_core::principal::{Door, Principal};
@@ -38,18 +36,17 @@ pub(crate) fn admit(
         .identity
         .as_ref()
         .and_then(|identity| identity.user());
-    let principal = Principal {
+    let mut principal = Principal {
         calling_ae,
         called_ae,
         address: Some(address),
         certificate,
         user: user.map(str::to_owned),
-        access: Arc::new(Access::unlimited("a peer")),
         ..Principal::unknown(Door::Dimse)
     };
     server
         .archive
-        .authorize(&principal, Action::Connect)
+        .admit(&mut principal)
         .map_err(|_| Reject::CALLING_AE_TITLE)?;
     if !server.config.accept_without_contexts && !is_any_acceptable(server, request) {
         return Err(Reject::NO_REASON);

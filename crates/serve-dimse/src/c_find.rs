@@ -4,7 +4,7 @@ use crate::identifier;
 use crate::operations::Cancel;
 use crate::session::{Asked, Session};
 use crate::status;
-use gantry_archive::query::{FindOptions, FindRequest, Matches, Model, Query};
+use gantry_archive::query::{AskedAs, FindOptions, FindRequest, Matches, Model, Query};
 use gantry_archive::{Error, Result};
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::DataSet;
@@ -75,7 +75,16 @@ async fn answer(
         limit: (matches_max > 0).then(|| matches_max.saturating_add(1)),
         ..request.query()
     };
-    let mut matches = match session.server.archive.find(&session.principal, query).await {
+    let asked_as = AskedAs {
+        service: asked.context.abstract_syntax.as_str(),
+        text: &request.question,
+    };
+    let found = session
+        .server
+        .archive
+        .find(&session.principal, query, asked_as)
+        .await;
+    let mut matches = match found {
         Ok(matches) => matches,
         Err(error) => return Ok(Err(error)),
     };

@@ -21,7 +21,7 @@ pub(crate) async fn c_get(
     identifier: &DataSet,
     cancel: Cancel,
 ) -> Result<(), AssociationError> {
-    let instances = match sub_operations::select(session, asked, model, identifier).await {
+    let instances = match sub_operations::select(session, asked, model, identifier, None).await {
         Ok(instances) => instances,
         Err(error) => {
             let response = status::failure(&asked.request, &error, status::of_retrieve);

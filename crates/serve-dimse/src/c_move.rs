@@ -38,7 +38,8 @@ pub(crate) async fn c_move(
             .respond(asked, &response.with_comment("move destination unknown"))
             .await;
     };
-    match sub_operations::select(session, asked, model, identifier).await {
+    let destination = Some(destination.as_str());
+    match sub_operations::select(session, asked, model, identifier, destination).await {
         Ok(instances) => send(session, asked, &peer, instances, cancel).await,
         Err(error) => {
             let response = status::failure(&asked.request, &error, status::of_retrieve);

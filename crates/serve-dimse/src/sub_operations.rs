@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use gantry_archive::query::Model;
 use gantry_archive::retrieve::{ByteStream, InstanceRef};
 use gantry_archive::{Archive, Error};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::uid::Uid;
 use gantry_dicom::data_set::DataSet;
@@ -45,17 +46,23 @@ pub(crate) struct Planned {
     pub(crate) context: Option<PresentationContext>,
 }
 
-/// The instances that an identifier asks for.
+/// The instances that an identifier asks for, to send them to the one who asks or to the AE of
+/// another title.
 pub(crate) async fn select(
     session: &Session,
     asked: &Asked,
     model: Model,
     identifier: &DataSet,
+    destination: Option<&str>,
 ) -> gantry_archive::Result<Vec<InstanceRef>> {
     let is_relational = session.is_relational_retrieval(asked);
     let selection = identifier::selection(identifier, model, is_relational)?;
     let archive = &session.server.archive;
-    archive.select(&session.principal, &selection).await
+    let principal = &session.principal;
+    match destination {
+        Some(title) => archive.select_to_send(principal, &selection, title).await,
+        None => archive.select(principal, Right::Download, &selection).await,
+    }
 }
 
 /// The context for an instance: in the order of `preferred` transfer syntaxes, then as stored,

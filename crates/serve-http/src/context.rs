@@ -9,11 +9,12 @@ use crate::problem::{Problem, Purpose};
 use crate::query_string::QueryString;
 use crate::series_window::WindowMemory;
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use gantry_archive::Archive;
 use gantry_archive::retrieve::{InstanceRef, Selection};
+use gantry_core::access::Right;
 use gantry_core::level::Level;
 use gantry_core::principal::Principal;
 use gantry_core::uid::Uid;
@@ -56,6 +57,8 @@ impl Context {
 pub struct Asked {
     /// Who asks.
     pub principal: Arc<Principal>,
+    /// The path and the query as they came.
+    pub uri: Uri,
     /// The query, decoded.
     pub query: QueryString,
     /// The header fields.
@@ -108,6 +111,7 @@ impl FromRequestParts<Context> for Asked {
         let peer = parts.extensions.get::<SocketAddr>().copied();
         Ok(Self {
             principal: Arc::new(caller::principal(peer)),
+            uri: parts.uri.clone(),
             query: QueryString::parse(parts.uri.query())?,
             server_url: caller::base_url(
                 &parts.uri,
@@ -153,7 +157,8 @@ impl Resource {
         }
     }
 
-    /// The instances of this resource in the order of the series.
+    /// The instances of this resource in the order of the series, as far as the one who asks has
+    /// `right` over them.
     ///
     /// # Errors
     /// 404 when there is none, 410 when there was.
@@ -161,12 +166,13 @@ impl Resource {
         &self,
         context: &Context,
         principal: &Principal,
+        right: Right,
     ) -> Result<Vec<InstanceRef>, Problem> {
         let failed = |error| Problem::from_archive(&error, Purpose::Retrieve);
         let selection = self.selection();
         let instances = context
             .archive
-            .select(principal, &selection)
+            .select(principal, right, &selection)
             .await
             .map_err(failed)?;
         if !instances.is_empty() {
@@ -243,6 +249,7 @@ pub(crate) mod tests {
         }
         Asked {
             principal: Arc::new(caller::principal(None)),
+            uri: Uri::default(),
             query: QueryString::default(),
             headers,
             server_url: "http://localhost".into(),

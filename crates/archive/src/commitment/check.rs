@@ -5,6 +5,7 @@ use super::transaction::Parents;
 use crate::Archive;
 use crate::error::Result;
 use crate::retrieve::{InstanceRef, Selection};
+use gantry_core::access::Right;
 use gantry_core::principal::Principal;
 use std::collections::HashMap;
 
@@ -30,7 +31,7 @@ impl<'a> Check<'a> {
             instances,
             ..Selection::default()
         };
-        let stored = archive.select(principal, &selection).await?;
+        let stored = archive.select(principal, Right::Store, &selection).await?;
         Ok(Self {
             archive,
             stored: stored

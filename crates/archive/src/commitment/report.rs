@@ -2,8 +2,8 @@
 //! result that a peer sends (PS3.4 Tables J.3-1 and J.3-2).
 
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_dicom::data_set::DataSet;
@@ -119,7 +119,7 @@ impl Archive {
     /// # Errors
     /// [`Kind::Forbidden`].
     pub fn note_commitment(&self, principal: &Principal, report: &CommitmentReport) -> Result<()> {
-        self.authorize(principal, Action::Commit)?;
+        self.require(principal, Right::Store)?;
         let peer = principal.calling_ae.as_ref();
         tracing::info!(
             transaction.uid = report.transaction_uid,

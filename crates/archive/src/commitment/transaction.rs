@@ -4,10 +4,10 @@
 use super::check::Check;
 use super::{FailureReason, LEASE, check_count, later, retry, written};
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
 use crate::statistics::now_micros;
 use gantry_blob::failpoint;
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_index::job::{Job, JobChange, JobState};
@@ -91,7 +91,7 @@ impl Archive {
         references: &[Reference],
         patience: Duration,
     ) -> Result<Transaction> {
-        self.authorize(principal, Action::Commit)?;
+        self.require(principal, Right::Store)?;
         check_count(references.len())?;
         let payload = written(references)?;
         if self.transaction(transaction_uid).await?.is_none() {
@@ -139,7 +139,7 @@ impl Archive {
         principal: &Principal,
         transaction_uid: &str,
     ) -> Result<Transaction> {
-        self.authorize(principal, Action::Commit)?;
+        self.require(principal, Right::Store)?;
         let job = self.transaction(transaction_uid).await?;
         state_of(&job.ok_or_else(unknown)?)
     }

@@ -8,9 +8,9 @@ use gantry_core::failure::Kind;
 use gantry_core::level::Level;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::{Vr, tags};
-use gantry_index::Index;
 use gantry_index::query::{Cursor, Query};
 use gantry_index::search::{Cancel, SearchEnd};
+use gantry_index::{Index, Permit};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(super) trait Searched: Debug + Send + Sync {
     fn visit(
         &self,
         query: &Query,
+        permit: &Permit,
         cancel: &Cancel,
         visit: &mut Visit<'_>,
     ) -> gantry_index::error::Result<SearchEnd>;
@@ -38,10 +39,13 @@ impl Searched for Index {
     fn visit(
         &self,
         query: &Query,
+        permit: &Permit,
         cancel: &Cancel,
         visit: &mut Visit<'_>,
     ) -> gantry_index::error::Result<SearchEnd> {
-        self.search(query, cancel, |found| visit(found.attributes, found.cursor))
+        self.search(query, permit, cancel, |found| {
+            visit(found.attributes, found.cursor)
+        })
     }
 }
 
@@ -52,6 +56,7 @@ impl Searched for Index {
 pub struct Matches {
     index: Arc<dyn Searched>,
     query: Query,
+    permit: Permit,
     ae_title: AeTitle,
     cancel: Cancel,
     /// What is read of the page: no more than the page has.
@@ -71,10 +76,16 @@ enum Found {
 
 impl Matches {
     /// Begins a search.
-    pub(super) fn begin(index: Arc<dyn Searched>, query: Query, ae_title: AeTitle) -> Self {
+    pub(super) fn begin(
+        index: Arc<dyn Searched>,
+        query: Query,
+        permit: Permit,
+        ae_title: AeTitle,
+    ) -> Self {
         let mut matches = Self {
             index,
             query,
+            permit,
             ae_title,
             cancel: Cancel::default(),
             page: unbounded_channel().1,
@@ -123,9 +134,10 @@ impl Matches {
         self.page = page;
         let index = Arc::clone(&self.index);
         let query = self.query.clone();
-        let (ae_title, cancel) = (self.ae_title.clone(), self.cancel.clone());
+        let (permit, ae_title) = (self.permit.clone(), self.ae_title.clone());
+        let cancel = self.cancel.clone();
         tokio::task::spawn_blocking(move || {
-            read_page(&*index, &query, &ae_title, &cancel, &sender);
+            read_page(&*index, (&query, &permit), &ae_title, &cancel, &sender);
         });
     }
 }
@@ -139,7 +151,7 @@ impl Drop for Matches {
 
 fn read_page(
     index: &dyn Searched,
-    query: &Query,
+    (query, permit): (&Query, &Permit),
     ae_title: &AeTitle,
     cancel: &Cancel,
     sender: &UnboundedSender<Found>,
@@ -149,7 +161,7 @@ fn read_page(
     let mut batch_max = 1;
     let mut count = 0;
     let mut last = None;
-    let outcome = index.visit(query, cancel, &mut |attributes, cursor| {
+    let outcome = index.visit(query, permit, cancel, &mut |attributes, cursor| {
         count += 1;
         last = Some(cursor);
         batch.push(answer(attributes, query.level, ae_title));
@@ -203,6 +215,7 @@ mod tests {
         fn visit(
             &self,
             _: &Query,
+            _: &Permit,
             cancel: &Cancel,
             _: &mut Visit<'_>,
         ) -> gantry_index::error::Result<SearchEnd> {
@@ -226,6 +239,7 @@ mod tests {
         fn visit(
             &self,
             query: &Query,
+            _: &Permit,
             _: &Cancel,
             visit: &mut Visit<'_>,
         ) -> gantry_index::error::Result<SearchEnd> {
@@ -261,7 +275,12 @@ mod tests {
 
     fn begin(index: &Arc<Numbers>, query: Query) -> Matches {
         let index: Arc<dyn Searched> = index.clone();
-        Matches::begin(index, query, AeTitle::parse("HERE").unwrap())
+        Matches::begin(
+            index,
+            query,
+            Permit::everything(),
+            AeTitle::parse("HERE").unwrap(),
+        )
     }
 
     async fn numbers(mut matches: Matches) -> Vec<i64> {
@@ -278,7 +297,12 @@ mod tests {
         let (ended, mut has_ended) = unbounded_channel();
         let query = Query::universal(Level::Study);
         let title = AeTitle::parse("HERE").unwrap();
-        let matches = Matches::begin(Arc::new(Endless { ended }), query, title);
+        let matches = Matches::begin(
+            Arc::new(Endless { ended }),
+            query,
+            Permit::everything(),
+            title,
+        );
         assert!(has_ended.try_recv().is_err());
         drop(matches);
         let ended = tokio::time::timeout(Duration::from_secs(10), has_ended.recv());

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use bytes::Bytes;
 use gantry_codec::Presentation;
 use gantry_codec::render::softcopy::{ImageReference, StateKind, references};
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use gantry_dicom::data_set::{DataSet, Deferred, Element, Value};
@@ -84,7 +85,7 @@ impl Archive {
                 instances: uids.collect(),
                 ..Selection::default()
             };
-            let stored = self.select(principal, &selection).await?;
+            let stored = self.select(principal, Right::View, &selection).await?;
             let first = some.iter().find_map(|reference| {
                 let uid = reference.sop_instance_uid.as_str();
                 let image = stored

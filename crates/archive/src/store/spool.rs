@@ -2,10 +2,10 @@
 
 use super::body::blocking;
 use crate::Archive;
-use crate::access::Action;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use gantry_blob::staging::StagedFile;
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_core::principal::Principal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ impl Archive {
     /// [`Kind::Forbidden`] when the principal may not store, [`Kind::OutOfResources`] when there
     /// is no room.
     pub async fn spool(&self, principal: &Principal) -> Result<Spool> {
-        self.authorize(principal, Action::Store)?;
+        self.require(principal, Right::Store)?;
         let ledger = Arc::clone(self.ledger());
         let file = blocking(move || ledger.stage()).await?;
         Ok(Spool(Arc::new(Mutex::new(file))))

@@ -223,8 +223,12 @@ fn encode_fixed(out: &mut Vec<u8>, protocol_version: u16, called: AeField, calli
 }
 
 fn name(content: &[u8]) -> String {
+    const PADDING: [char; 2] = ['\0', ' '];
     let text = String::from_utf8_lossy(content);
-    text.trim_matches(['\0', ' ']).chars().take(64).collect()
+    let mut name: String = text.trim_matches(PADDING).chars().take(64).collect();
+    // Where it was cut there may be padding again.
+    name.truncate(name.trim_end_matches(PADDING).len());
+    name
 }
 
 #[cfg(test)]
@@ -407,6 +411,12 @@ mod tests {
             !text.contains("secret") && !text.contains("reader"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_cut_ends_without_padding() {
+        let content = format!("{}\0 more", "x".repeat(63));
+        assert_eq!(name(content.as_bytes()), "x".repeat(63));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::probe::Probe;
 use crate::error::Result;
+use crate::permit::Filter;
 use crate::query::{Cursor, Order, Query};
 use gantry_core::level::Level;
 use gantry_dicom::date_time::{DaRange, DtRange, MICROS_PER_DAY};
@@ -24,6 +25,10 @@ pub(super) enum Candidates {
         modality: Option<String>,
         after: Option<i64>,
     },
+    /// Those with an access key, in the order of arrival, behind the place.
+    ByAccess { key: String, after: Option<i64> },
+    /// Those with an access key, in the reverse order of arrival, before the place.
+    ByAccessDescending { key: String, before: Option<i64> },
     /// All in the reverse order of arrival, before the place.
     ByIdDescending { before: Option<i64> },
     /// Those with a study date in the range, by date, behind the place.
@@ -38,11 +43,16 @@ pub(super) type Place = (u32, i64);
 
 impl Candidates {
     /// Finds the best way to what can match.
-    pub fn find(connection: &Connection, query: &Query, keys: &[Key]) -> Result<Self> {
+    pub fn find(
+        connection: &Connection,
+        query: &Query,
+        keys: &[Key],
+        filter: &Filter<'_>,
+    ) -> Result<Self> {
         let level = query.level.min(Level::Study);
         let dates = date_range(query);
         let after = query.after.as_ref().map(place_of);
-        let collected = collect(connection, keys, level)?;
+        let collected = collect(connection, keys, level, filter)?;
         let collected = match (collected, dates) {
             // Reading along the dates is better where they are fewer.
             (Some(ids), Some(range)) if !are_more(connection, range, ids.len())? => None,
@@ -59,15 +69,19 @@ impl Candidates {
             return Ok(Self::Collected(ahead.into_iter()));
         }
         Ok(match (query.order, dates) {
-            (Order::NewestFirst, _) => Self::ByIdDescending {
-                before: after.map(|(_, id)| id),
-            },
+            (Order::NewestFirst, _) => {
+                let before = after.map(|(_, id)| id);
+                match access_key(filter, level) {
+                    Some(key) => Self::ByAccessDescending { key, before },
+                    None => Self::ByIdDescending { before },
+                }
+            }
             (Order::Standard, Some(range)) => Self::ByDate { range, after },
             (Order::Standard, None) => {
                 let after = after.map(|(_, id)| id);
-                Self::ById {
-                    modality: modality(keys),
-                    after,
+                match (modality(keys), access_key(filter, level)) {
+                    (None, Some(key)) => Self::ByAccess { key, after },
+                    (modality, _) => Self::ById { modality, after },
                 }
             }
         })
@@ -162,7 +176,12 @@ fn modality(keys: &[Key]) -> Option<String> {
 }
 
 /// The fewest candidates that an index finds; none when all find too many.
-fn collect(connection: &Connection, keys: &[Key], level: Level) -> Result<Option<Vec<i64>>> {
+fn collect(
+    connection: &Connection,
+    keys: &[Key],
+    level: Level,
+    filter: &Filter<'_>,
+) -> Result<Option<Vec<i64>>> {
     let mut probes: Vec<Probe> = keys
         .iter()
         .filter_map(|key| Probe::of(key, level))
@@ -175,11 +194,36 @@ fn collect(connection: &Connection, keys: &[Key], level: Level) -> Result<Option
             let is_enough = ids.len() <= FEW;
             best = Some(ids);
             if is_enough {
-                break;
+                return Ok(best);
             }
         }
     }
-    Ok(best)
+    let max = best.as_ref().map_or(COLLECTED_MAX, Vec::len);
+    match filter.candidates(connection, max)? {
+        Some(studies) if level == Level::Patient => Ok(Some(patients_of(connection, &studies)?)),
+        found => Ok(found.or(best)),
+    }
+}
+
+fn patients_of(connection: &Connection, studies: &[i64]) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached("SELECT patient FROM study WHERE id = ?1")?;
+    let mut patients = Vec::with_capacity(studies.len());
+    for study in studies {
+        patients.extend(
+            statement
+                .query_row([study], |row| row.get::<_, i64>(0))
+                .optional()?,
+        );
+    }
+    patients.sort_unstable();
+    patients.dedup();
+    Ok(patients)
+}
+
+/// The key along which the studies that are admitted can be read.
+fn access_key(filter: &Filter<'_>, level: Level) -> Option<String> {
+    let key = filter.single_key().filter(|_| level != Level::Patient)?;
+    Some(key.to_owned())
 }
 
 fn in_order(

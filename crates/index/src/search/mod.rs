@@ -14,6 +14,7 @@ mod run;
 
 use crate::error::Result;
 use crate::instance::InstanceId;
+use crate::permit::Permit;
 use crate::query::{Cursor, Query};
 use gantry_dicom::data_set::DataSet;
 use rusqlite::Connection;
@@ -69,15 +70,17 @@ pub enum SearchEnd {
     Stopped,
 }
 
-/// Visits the matches of a query, on a snapshot of the index.
+/// Visits the matches of a query among the studies of `permit`, on a snapshot of the index.
 pub(crate) fn search(
     connection: &Connection,
     query: &Query,
+    permit: &Permit,
     cancel: &Cancel,
     visit: &mut dyn FnMut(Match) -> ControlFlow<()>,
 ) -> Result<SearchEnd> {
     let snapshot = connection.unchecked_transaction()?;
-    let end = run::Run::new(&snapshot, query, cancel, visit).search();
+    let filter = permit.filter(&snapshot)?;
+    let end = run::Run::new(&snapshot, query, &filter, cancel, visit).search();
     // Nothing was written.
     snapshot.finish()?;
     end

@@ -10,6 +10,7 @@ use super::check::StudyFacts;
 use super::{Cancel, Match, SearchEnd};
 use crate::error::{IndexError, Result};
 use crate::instance::InstanceId;
+use crate::permit::{Filter, StudyAccess};
 use crate::query::{Cursor, Query, level_of};
 use crate::selection::Bases;
 use gantry_core::level::Level;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub(super) struct Run<'a> {
     connection: &'a Connection,
     query: &'a Query,
+    filter: &'a Filter<'a>,
     cancel: &'a Cancel,
     visit: &'a mut dyn FnMut(Match) -> ControlFlow<()>,
     wanted: Return,
@@ -59,18 +61,20 @@ struct Series {
 
 const STUDY_COLUMNS: &str = "study.id, study.patient, study.study_instance_uid, study.instance,
      study.series, study.instances, study.modalities, study.received_at, study.study_date,
-     study.birth_date, study.study_description, study.keys";
+     study.birth_date, study.study_description, study.keys, study.access";
 
 impl<'a> Run<'a> {
     pub fn new(
         connection: &'a Connection,
         query: &'a Query,
+        filter: &'a Filter<'a>,
         cancel: &'a Cancel,
         visit: &'a mut dyn FnMut(Match) -> ControlFlow<()>,
     ) -> Self {
         Self {
             connection,
             query,
+            filter,
             cancel,
             visit,
             wanted: Return::of(query),
@@ -96,7 +100,7 @@ impl<'a> Run<'a> {
 
     fn studies(&mut self) -> Result<Flow> {
         let keys: Vec<Key> = self.query.keys.clone();
-        let mut candidates = Candidates::find(self.connection, self.query, &keys)?;
+        let mut candidates = Candidates::find(self.connection, self.query, &keys, self.filter)?;
         if let Candidates::Collected(places) = &mut candidates {
             let sql = format!("SELECT {STUDY_COLUMNS} FROM study WHERE id = ?1");
             let mut statement = self.connection.prepare_cached(&sql)?;
@@ -150,6 +154,24 @@ impl<'a> Run<'a> {
                 );
                 each(self, &sql, &[modality, &after.unwrap_or(0)])
             }
+            Candidates::ByAccess { key, after } => {
+                let sql = format!(
+                    "SELECT {STUDY_COLUMNS} FROM study_access CROSS JOIN study
+                     ON study.id = study_access.study
+                     WHERE study_access.key = ?1 AND study_access.study >= ?2
+                     ORDER BY study_access.study"
+                );
+                each(self, &sql, &[key, &after.unwrap_or(0)])
+            }
+            Candidates::ByAccessDescending { key, before } => {
+                let sql = format!(
+                    "SELECT {STUDY_COLUMNS} FROM study_access CROSS JOIN study
+                     ON study.id = study_access.study
+                     WHERE study_access.key = ?1 AND study_access.study <= ?2
+                     ORDER BY study_access.study DESC"
+                );
+                each(self, &sql, &[key, &before.unwrap_or(i64::MAX)])
+            }
             Candidates::ByIdDescending { before } => {
                 let sql = format!(
                     "SELECT {STUDY_COLUMNS} FROM study WHERE id <= ?1 AND instances > 0
@@ -191,6 +213,15 @@ impl<'a> Run<'a> {
             keys: text(11)?.unwrap_or_default(),
         };
         if !self.keys.study.iter().all(|key| facts.may_match(key)) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let access = StudyAccess {
+            patient: row.get(1)?,
+            study_instance_uid: text(2)?.unwrap_or_default(),
+            modalities: facts.modalities,
+            access: text(12)?.unwrap_or_default(),
+        };
+        if !self.filter.admits(&access) {
             return Ok(ControlFlow::Continue(()));
         }
         let study = Study {

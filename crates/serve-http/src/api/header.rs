@@ -5,6 +5,7 @@ use crate::dicomweb::frames::single;
 use crate::problem::{Problem, Purpose};
 use axum::Json;
 use axum::extract::State;
+use gantry_core::access::Right;
 use gantry_dicom::character_set::CharacterSet;
 use gantry_dicom::data_set::{DataSet, Element, Value};
 use gantry_dicom::dictionary;
@@ -46,7 +47,11 @@ pub async fn header(
     resource: Resource,
     asked: Asked,
 ) -> Result<Json<Header>, Problem> {
-    let instance = single(resource.instances(&context, &asked.principal).await?)?;
+    let instance = single(
+        resource
+            .instances(&context, &asked.principal, Right::View)
+            .await?,
+    )?;
     let header = context
         .archive
         .header(&instance)

@@ -6,7 +6,7 @@ use crate::problem::{Problem, Purpose};
 use crate::query_string::QueryString;
 use axum::Json;
 use axum::extract::State;
-use gantry_archive::query::{Order, Query, Wanted};
+use gantry_archive::query::{AskedAs, Order, Query, Wanted};
 use gantry_core::level::Level;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::matching::{Key, MatchOptions, Matcher};
@@ -138,12 +138,18 @@ async fn collect(
     let failed = |error| Problem::from_archive(&error, Purpose::Search);
     let mut seen = HashSet::new();
     let mut studies = Vec::new();
-    for query in queries {
-        let mut matches = context
-            .archive
-            .find(&asked.principal, query)
-            .await
-            .map_err(failed)?;
+    let asked_as = AskedAs {
+        service: asked.uri.path(),
+        text: asked.uri.query().unwrap_or_default(),
+    };
+    for (query, is_first) in queries.into_iter().zip((0..).map(|at| at == 0)) {
+        let archive = &context.archive;
+        let matches = if is_first {
+            archive.find(&asked.principal, query, asked_as).await
+        } else {
+            archive.find_on(&asked.principal, query)
+        };
+        let mut matches = matches.map_err(failed)?;
         while let Some(found) = matches.next().await {
             let study = Study::of(&found.map_err(failed)?);
             if seen.insert(study.study_instance_uid.clone()) {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gantry_archive::retrieve::InstanceRef;
 use gantry_archive::{Archive, Error};
+use gantry_core::access::Right;
 use gantry_dicom::data_set::{DataSet, Value};
 use gantry_dicom::element_path::ElementPath;
 use gantry_dicom::{Tag, tags, transfer_syntax};
@@ -36,7 +37,11 @@ pub async fn retrieve(
         .get("path")
         .and_then(|path| path.parse().ok())
         .ok_or_else(|| Problem::bad_request("the path is not made of tags and item numbers"))?;
-    let instance = frames::single(resource.instances(&context, &asked.principal).await?)?;
+    let instance = frames::single(
+        resource
+            .instances(&context, &asked.principal, Right::View)
+            .await?,
+    )?;
     let header = context
         .archive
         .header(&instance)
@@ -62,7 +67,9 @@ pub async fn retrieve_all(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked.acceptable(&[Offer::multipart(OCTET_STREAM)])?;
-    let instances = resource.instances(&context, &asked.principal).await?;
+    let instances = resource
+        .instances(&context, &asked.principal, Right::View)
+        .await?;
     respond_with_all(&context, &asked, instances).await
 }
 

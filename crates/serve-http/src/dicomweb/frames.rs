@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gantry_archive::retrieve::{Frame, FrameTarget, InstanceRef};
 use gantry_archive::{Archive, Error};
+use gantry_core::access::Right;
 use gantry_dicom::transfer_syntax::{self, Family};
 use std::sync::Arc;
 
@@ -63,7 +64,9 @@ impl FrameList {
         asked: &Asked,
     ) -> Result<InstanceRef, Problem> {
         self.of(single(
-            resource.instances(context, &asked.principal).await?,
+            resource
+                .instances(context, &asked.principal, Right::View)
+                .await?,
         )?)
     }
 

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use gantry_archive::Error;
 use gantry_archive::retrieve::InstanceRef;
+use gantry_core::access::Right;
 use gantry_core::failure::Kind;
 use gantry_dicom::data_set::DataSet;
 use gantry_dicom::element_path::ElementPath;
@@ -45,7 +46,9 @@ pub async fn retrieve(
 ) -> Result<Response, Problem> {
     let offer = asked.best(model::OFFERS)?;
     let coding = Coding::negotiate(&asked.headers);
-    let instances = resource.instances(&context, &asked.principal).await?;
+    let instances = resource
+        .instances(&context, &asked.principal, Right::View)
+        .await?;
     let tag = entity_tag(&instances, &asked, offer, coding);
     if let Some(response) = reply::precondition(&asked, &tag, Freshness::Revalidate) {
         return Ok(reply::encoded(response, None));

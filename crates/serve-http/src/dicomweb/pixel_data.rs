@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gantry_archive::retrieve::{FrameTarget, InstanceRef};
 use gantry_archive::{Archive, Error};
+use gantry_core::access::Right;
 use std::sync::Arc;
 
 /// Frames that are decoded ahead of the one being sent.
@@ -24,7 +25,9 @@ pub async fn retrieve(
     resource: Resource,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let instances = resource.instances(&context, &asked.principal).await?;
+    let instances = resource
+        .instances(&context, &asked.principal, Right::View)
+        .await?;
     respond(&context, &asked, instances).await
 }
 

@@ -15,7 +15,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use gantry_archive::query::{Matches, Query, Wanted};
+use gantry_archive::query::{AskedAs, Matches, Query, Wanted};
 use gantry_archive::{Archive, Error};
 use gantry_core::level::Level;
 use gantry_core::principal::Principal;
@@ -104,7 +104,15 @@ async fn search(
         limit_max,
     )?;
     let is_capped = parameters.limit.is_none_or(|limit| limit > limit_max);
-    let matches = find(&context.archive, &asked.principal, &query).await?;
+    let asked_as = AskedAs {
+        service: asked.uri.path(),
+        text: asked.uri.query().unwrap_or_default(),
+    };
+    let matches = context
+        .archive
+        .find(&asked.principal, query.clone(), asked_as)
+        .await
+        .map_err(failed)?;
     let list = ListWriter::new(offer, b"search");
     let mut writer = Writing {
         matches,
@@ -137,10 +145,6 @@ async fn search(
 
 fn failed(error: Error) -> Problem {
     Problem::from_archive(&error, Purpose::Search)
-}
-
-async fn find(archive: &Archive, principal: &Principal, query: &Query) -> Result<Matches, Problem> {
-    archive.find(principal, query.clone()).await.map_err(failed)
 }
 
 fn respond(content_type: &str, body: Body, warnings: &[String]) -> Response {
@@ -180,7 +184,7 @@ async fn remaining(
         limit: None,
         ..query
     };
-    let mut matches = find(archive, principal, &query).await?;
+    let mut matches = archive.find_on(principal, query).map_err(failed)?;
     let mut all = 0u64;
     while let Some(found) = matches.next().await {
         found.map_err(failed)?;

@@ -18,6 +18,7 @@ use axum::response::Response;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gantry_archive::Error;
 use gantry_archive::retrieve::InstanceRef;
+use gantry_core::access::Right;
 use gantry_core::level::Level;
 use gantry_dicom::tags;
 use job::{Job, Maker, Part, jobs, render};
@@ -51,7 +52,11 @@ pub async fn frames(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let rendering = Rendering::parse(&context, &asked)?;
-    let instance = frames::single(resource.instances(&context, &asked.principal).await?)?;
+    let instance = frames::single(
+        resource
+            .instances(&context, &asked.principal, Right::View)
+            .await?,
+    )?;
     if picture::form(&instance) == Form::PresentationState {
         let numbers = frames.numbers.into_iter().map(Some).collect();
         return rendering.presented(&instance, numbers).await;
@@ -69,7 +74,9 @@ pub async fn retrieve(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let rendering = Rendering::parse(&context, &asked)?;
-    let instances = resource.instances(&context, &asked.principal).await?;
+    let instances = resource
+        .instances(&context, &asked.principal, Right::View)
+        .await?;
     if resource.level() == Level::Instance {
         return rendering.instance(frames::single(instances)?).await;
     }

@@ -13,6 +13,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use gantry_archive::retrieve::{InstanceRef, PictureRequest, Presented};
 use gantry_codec::render::{Format, IccOutput, Viewport};
+use gantry_core::access::Right;
 
 /// Pictures, the default first.
 const OFFERS: &[Offer] = &[
@@ -31,7 +32,9 @@ pub async fn retrieve(
     resource: Resource,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let instances = resource.instances(&context, &asked.principal).await?;
+    let instances = resource
+        .instances(&context, &asked.principal, Right::View)
+        .await?;
     respond(&context, &asked, representative(&instances)?, None).await
 }
 

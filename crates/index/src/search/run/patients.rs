@@ -3,6 +3,7 @@
 use super::{Flow, Run};
 use crate::error::{IndexError, Result};
 use crate::instance::InstanceId;
+use crate::permit::StudyAccess;
 use crate::query::{Cursor, Order, Wanted};
 use crate::search::Match;
 use crate::search::answer;
@@ -12,10 +13,18 @@ use gantry_dicom::tags;
 use rusqlite::Row;
 use std::ops::ControlFlow;
 
+/// What of a patient may be known.
+struct Extent {
+    /// The representative.
+    instance: i64,
+    /// Studies, series and instances.
+    related: [i64; 3],
+}
+
 impl Run<'_> {
     pub(super) fn patients(&mut self) -> Result<Flow> {
         let keys = self.query.keys.clone();
-        let candidates = Candidates::find(self.connection, self.query, &keys)?;
+        let candidates = Candidates::find(self.connection, self.query, &keys, self.filter)?;
         let columns = "patient.id, patient.studies, patient.series, patient.instances,
                        study.instance";
         let from = "patient JOIN study ON study.id = patient.study";
@@ -58,8 +67,8 @@ impl Run<'_> {
         if self.cancel.is_cancelled() {
             return Err(IndexError::Cancelled);
         }
-        let (id, instance): (i64, Option<i64>) = (row.get(0)?, row.get(4)?);
-        let Some(instance) = instance else {
+        let id: i64 = row.get(0)?;
+        let Some(Extent { instance, related }) = self.extent(id, row)? else {
             return Ok(ControlFlow::Continue(()));
         };
         let is_seen = self.query.after.is_some_and(|after| after.study == id);
@@ -70,13 +79,13 @@ impl Run<'_> {
         let mut attributes = answer::wanted_part(&header, &self.wanted, |tag| {
             self.query.wanted != Wanted::All || tag.0 == 0x0010
         });
-        let related = [
+        let tags = [
             tags::NUMBER_OF_PATIENT_RELATED_STUDIES,
             tags::NUMBER_OF_PATIENT_RELATED_SERIES,
             tags::NUMBER_OF_PATIENT_RELATED_INSTANCES,
         ];
-        for (tag, column) in related.into_iter().zip(1..) {
-            answer::put_count(&mut attributes, &self.wanted, tag, row.get(column)?);
+        for (tag, count) in tags.into_iter().zip(related) {
+            answer::put_count(&mut attributes, &self.wanted, tag, count);
         }
         self.put_availability(&mut attributes);
         let cursor = Cursor {
@@ -95,5 +104,47 @@ impl Run<'_> {
             received_at: 0,
             cursor,
         })
+    }
+
+    /// The studies of a patient as far as they are permitted; nothing when none is.
+    fn extent(&self, patient: i64, row: &Row<'_>) -> Result<Option<Extent>> {
+        if self.filter.is_everything() {
+            let related = [row.get(1)?, row.get(2)?, row.get(3)?];
+            let instance: Option<i64> = row.get(4)?;
+            return Ok(instance.map(|instance| Extent { instance, related }));
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT instance, study_instance_uid, modalities, access, series, instances
+             FROM study WHERE patient = ?1 AND instances > 0 ORDER BY id",
+        )?;
+        let mut rows = statement.query([patient])?;
+        let mut extent: Option<Extent> = None;
+        while let Some(row) = rows.next()? {
+            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+            let access = StudyAccess {
+                patient,
+                study_instance_uid: text(1)?,
+                modalities: text(2)?,
+                access: text(3)?,
+            };
+            if !self.filter.admits(&access) {
+                continue;
+            }
+            let counts: [i64; 3] = [1, row.get(4)?, row.get(5)?];
+            match &mut extent {
+                Some(extent) => {
+                    for (sum, count) in extent.related.iter_mut().zip(counts) {
+                        *sum += count;
+                    }
+                }
+                None => {
+                    extent = Some(Extent {
+                        instance: row.get(0)?,
+                        related: counts,
+                    });
+                }
+            }
+        }
+        Ok(extent)
     }
 }
