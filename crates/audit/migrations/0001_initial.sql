@@ -48,8 +48,13 @@ BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;
 -- One row: which chain this is.
 CREATE TABLE chain (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
-    genesis     BLOB    NOT NULL CHECK (length(genesis) = 32),
-    keyed_from  INTEGER                         -- the first event under the key; null: none is
+    genesis     BLOB    NOT NULL CHECK (length(genesis) = 32)
+) STRICT;
+
+-- From which event on the chain is under the key, or not: encryption may be switched on and off.
+CREATE TABLE epoch (
+    sequence    INTEGER PRIMARY KEY,
+    is_keyed    INTEGER NOT NULL
 ) STRICT;
 
 -- How far events were given to each collector.

@@ -13,7 +13,7 @@ use crate::windows::{Access, Touched, Windows};
 use crate::{database, paths};
 use gantry_core::principal::Principal;
 use gantry_core::secret::SecretKey;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -60,14 +60,21 @@ impl AuditLog {
         let path = paths::database(data);
         let mut connection = database::open_writer(&path, key.as_ref())?;
         let hasher = Hasher::new(key.as_ref());
-        let (genesis, is_newly_keyed) = chain(&mut connection, key.is_some(), &path)?;
+        let (genesis, was_keyed) = chain(&mut connection, key.is_some(), &path)?;
         let head_path = paths::head(data, &settings);
         let (mut head, mut noted) = HeadFile::open(&head_path, &hasher)?;
-        if is_newly_keyed && noted == Noted::Unproven {
-            noted = HeadFile::read(&head_path, &Hasher::new(None))?;
+        if noted == Noted::Unproven && was_keyed != key.is_some() {
+            noted = match was_keyed {
+                // Who has no key any more cannot tell.
+                true => Noted::Nothing,
+                false => HeadFile::read(&head_path, &Hasher::new(None))?,
+            };
         }
         let end = last(&connection, genesis)?;
-        let damage = damage(&connection, noted, end.head)?;
+        let damage = match was_keyed && key.is_none() {
+            true => None,
+            false => damage(&connection, noted, end.head)?,
+        };
         if damage.is_none() && end.head.sequence > 0 {
             head.write(end.head)?;
         }
@@ -213,46 +220,38 @@ impl Drop for AuditLog {
     }
 }
 
-/// The first link of the chain; made when there is none. From when on there is a key, events are
-/// under it; whether that is now is told too.
+/// The first link of the chain, made when there is none, and whether the chain was under a key
+/// until now. From here on it is when `has_key`.
 fn chain(connection: &mut Connection, has_key: bool, path: &Path) -> Result<(Hash, bool)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: Option<([u8; 32], Option<i64>)> = transaction
-        .query_row("SELECT genesis, keyed_from FROM chain", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    let found: Option<[u8; 32]> = transaction
+        .query_row("SELECT genesis FROM chain", [], |row| row.get(0))
         .optional()?;
-    let next: i64 = transaction.query_row(
-        "SELECT coalesce(max(sequence), 0) + 1 FROM event",
-        [],
-        |row| row.get(0),
-    )?;
-    let keyed_from = has_key.then_some(next);
-    let (genesis, is_newly_keyed) = match found {
+    let genesis = match found {
+        Some(genesis) => genesis,
         None => {
             let mut genesis = [0; 32];
             getrandom(&mut genesis, path)?;
-            transaction.execute(
-                "INSERT INTO chain (id, genesis, keyed_from) VALUES (1, ?1, ?2)",
-                params![genesis, keyed_from],
-            )?;
-            (genesis, has_key)
+            transaction.execute("INSERT INTO chain (id, genesis) VALUES (1, ?1)", [genesis])?;
+            genesis
         }
-        Some((genesis, None)) => {
-            if has_key {
-                transaction.execute("UPDATE chain SET keyed_from = ?1", [keyed_from])?;
-            }
-            (genesis, has_key)
-        }
-        Some((_, Some(_))) if !has_key => {
-            return Err(AuditError::Key {
-                path: path.to_owned(),
-            });
-        }
-        Some((genesis, Some(_))) => (genesis, false),
     };
+    let last: Option<bool> = transaction
+        .query_row(
+            "SELECT is_keyed FROM epoch ORDER BY sequence DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if last != Some(has_key) {
+        transaction.execute(
+            "INSERT OR REPLACE INTO epoch (sequence, is_keyed)
+             VALUES ((SELECT coalesce(max(sequence), 0) + 1 FROM event), ?1)",
+            [has_key],
+        )?;
+    }
     transaction.commit()?;
-    Ok((Hash(genesis), is_newly_keyed))
+    Ok((Hash(genesis), last.unwrap_or(has_key)))
 }
 
 fn getrandom(bytes: &mut [u8], path: &Path) -> Result<()> {

@@ -156,8 +156,10 @@ impl Reader {
         })
     }
 
-    pub(crate) fn hashers(&self) -> (Hasher, Hasher) {
-        (Hasher::new(None), Hasher::new(self.key.as_ref()))
+    /// What makes the hashes without the key, and with it where there is one.
+    pub(crate) fn hashers(&self) -> (Hasher, Option<Hasher>) {
+        let keyed = self.key.as_ref().map(|key| Hasher::new(Some(key)));
+        (Hasher::new(None), keyed)
     }
 
     pub(crate) fn head_path(&self) -> &Path {

@@ -91,6 +91,12 @@ pub enum Problem {
     },
     /// Which chain this is is not said any more.
     NoChain,
+    /// The chain was under the key, and then not: somebody without the key may have written what
+    /// follows, if encryption was not switched off.
+    KeyDropped {
+        /// The first event without it.
+        sequence: i64,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -137,6 +143,10 @@ impl fmt::Display for Problem {
                 formatter,
                 "when the trail was opened before event {sequence}, {text}"
             ),
+            Self::KeyDropped { sequence } => write!(
+                formatter,
+                "from event {sequence} on the chain was written without the key"
+            ),
             Self::NoChain => formatter.write_str("the beginning of the chain was removed"),
         }
     }
@@ -155,6 +165,8 @@ pub struct Verified {
     pub problems_total: u64,
     /// Whether the chain is under a key: only then nobody can make another one.
     pub is_keyed: bool,
+    /// Events whose hash cannot be checked, because there is no key any more.
+    pub unchecked: u64,
 }
 
 impl Verified {
@@ -185,20 +197,25 @@ impl Reader {
             for guard in missing_guards(connection)? {
                 found.tell(Problem::Unguarded { guard });
             }
-            let chain: Option<([u8; 32], Option<i64>)> = connection
-                .query_row("SELECT genesis, keyed_from FROM chain", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+            let chain: Option<[u8; 32]> = connection
+                .query_row("SELECT genesis FROM chain", [], |row| row.get(0))
                 .optional()?;
-            let Some((genesis, keyed_from)) = chain else {
+            let epochs = epochs(connection)?;
+            let Some(genesis) = chain.filter(|_| !epochs.is_empty()) else {
                 found.tell(Problem::NoChain);
                 return Ok(found);
             };
-            found.is_keyed = keyed_from.is_some();
+            found.is_keyed = epochs.last().is_some_and(|(_, is_keyed)| *is_keyed);
+            for pair in epochs.windows(2) {
+                if let [(_, true), (sequence, false)] = pair {
+                    let sequence = *sequence;
+                    found.tell(Problem::KeyDropped { sequence });
+                }
+            }
             let mut heads = noted.to_vec();
             // Read before the events: whatever is noted has to be there by then.
             let total = self.total(connection)?;
-            match HeadFile::read(self.head_path(), &keyed)? {
+            match HeadFile::read(self.head_path(), keyed.as_ref().unwrap_or(&plain))? {
                 Noted::Head(head) => heads.push(head),
                 Noted::Unproven => found.tell(Problem::UnprovenHead),
                 Noted::Nothing if total > 0 => found.tell(Problem::NoHead),
@@ -220,9 +237,14 @@ impl Reader {
                     break;
                 }
                 for row in &rows {
-                    let is_keyed = keyed_from.is_some_and(|from| row.sequence >= from);
-                    let hasher = if is_keyed { &keyed } else { &plain };
-                    let hash = hasher.event(&row.previous, row.recorded, &row.event);
+                    let after = epochs.partition_point(|(from, _)| *from <= row.sequence);
+                    let epoch = after.checked_sub(1).and_then(|at| epochs.get(at));
+                    let hasher = match epoch {
+                        Some((_, true)) => keyed.as_ref(),
+                        _ => Some(&plain),
+                    };
+                    let hash =
+                        hasher.map(|it| it.event(&row.previous, row.recorded, &row.event));
                     walk.event(row, hash)?;
                 }
                 progress(walk.found.events, total.max(walk.found.events));
@@ -300,6 +322,16 @@ impl Stored {
     }
 }
 
+/// From which event on the chain is under the key, or not.
+fn epochs(connection: &Connection) -> Result<Vec<(i64, bool)>> {
+    let mut statement =
+        connection.prepare("SELECT sequence, is_keyed FROM epoch ORDER BY sequence")?;
+    let epochs = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(epochs)
+}
+
 fn rows_after(connection: &Connection, after: u64) -> Result<Vec<Stored>> {
     let mut statement = connection.prepare_cached(
         "SELECT sequence, recorded, kind, outcome, person, calling_ae, address, patient_id,
@@ -350,7 +382,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn event(&mut self, row: &Stored, hash: Hash) -> Result<()> {
+    /// `hash` is what the event's has to be; none when it cannot be known without the key.
+    fn event(&mut self, row: &Stored, hash: Option<Hash>) -> Result<()> {
         let sequence = row.sequence.unsigned_abs();
         let expected = self.last.sequence + 1;
         let has_gap = sequence != expected;
@@ -360,7 +393,8 @@ impl Walk<'_> {
                 to: sequence - 1,
             });
         }
-        let is_changed = hash != row.hash;
+        let is_changed = hash.is_some_and(|hash| hash != row.hash);
+        self.found.unchecked += u64::from(hash.is_none());
         if is_changed {
             self.found.tell(Problem::Changed { sequence });
         }

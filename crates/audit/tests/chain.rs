@@ -280,7 +280,44 @@ fn without_the_key_nobody_can_go_on_with_the_chain() {
     let found = reader.verify(&[], &mut |_, _| {}).unwrap();
     assert!(found.is_sound() && found.is_keyed, "{:?}", found.problems);
     assert_eq!(found.events, 6);
-    assert!(AuditLog::open(path, None, settings()).is_err());
+    // The database is encrypted by now.
+    assert!(matches!(
+        AuditLog::open(path, None, settings()),
+        Err(AuditError::Key { .. })
+    ));
+    let other = SecretKey::new([4; 32]);
+    assert!(AuditLog::open(path, Some(other), settings()).is_err());
+    let bytes = std::fs::read(path.join("audit.sqlite")).unwrap();
+    assert!(!bytes.windows(5).any(|bytes| bytes == b"user0"));
+    // Somebody who can decrypt the database, but not make the chain, changes an event.
+    let connection = Connection::open(path.join("audit.sqlite")).unwrap();
+    gantry_sqlite::unlock(&connection, Some(&key)).unwrap();
+    connection
+        .execute_batch(
+            "DROP TRIGGER event_no_update;
+             UPDATE event SET event = replace(event, 'event 6', 'event 5') WHERE sequence = 6;
+             CREATE TRIGGER event_no_update BEFORE UPDATE ON event
+             BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;",
+        )
+        .unwrap();
+    drop(connection);
+    let found = reader.verify(&[], &mut |_, _| {}).unwrap();
+    assert_eq!(found.problems, [Problem::Changed { sequence: 6 }]);
+}
+
+#[test]
+fn encryption_may_be_switched_off_and_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let key = SecretKey::new([3; 32]);
+    let log = AuditLog::open(path, Some(key.clone()), AuditSettings::default()).unwrap();
+    log.record(event(1)).wait().unwrap();
+    log.close();
+    gantry_sqlite::convert(&path.join("audit.sqlite"), None, Some(&key)).unwrap();
+    trail(path, 2);
+    let found = verify(path);
+    assert_eq!(found.problems, [Problem::KeyDropped { sequence: 2 }]);
+    assert_eq!((found.events, found.unchecked), (3, 1));
 }
 
 #[test]

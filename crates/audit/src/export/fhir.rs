@@ -190,7 +190,7 @@ fn entities(event: &Event) -> Vec<Value> {
         entities.push(entity);
     } else if let Some(subject) = &event.subject {
         let (kind, role) = match subject.what.as_str() {
-            "user" => ("1", "11"),
+            "user" | "person" => ("1", "11"),
             "role" => ("2", "12"),
             _ => ("2", "13"),
         };

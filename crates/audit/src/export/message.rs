@@ -279,7 +279,7 @@ impl Objects<'_> {
         let (what, id) = subject.map_or(("event", event.kind.as_str()), |it| (&it.what, &it.id));
         let uri = format!("gantry:{what}/{id}");
         let (id, id_type, role) = match what {
-            "user" => (id, USER_ID, "11"),
+            "user" | "person" => (id, USER_ID, "11"),
             "peer" => (id, NODE_ID, "13"),
             "role" => (uri.as_str(), URI, "12"),
             _ => (uri.as_str(), URI, "13"),
