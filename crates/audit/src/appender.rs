@@ -138,11 +138,11 @@ impl Appender {
             summaries = self.windows.close(is_last);
             self.swept = Instant::now();
         }
-        if !summaries.is_empty() || !self.positions.is_empty() {
-            if let Err(error) = self.append(summaries.iter()) {
-                tracing::error!(%error, "what was counted could not be recorded");
-                self.windows.keep(summaries);
-            }
+        if (!summaries.is_empty() || !self.positions.is_empty())
+            && let Err(error) = self.append(summaries.iter())
+        {
+            tracing::error!(%error, "what was counted could not be recorded");
+            self.windows.keep(summaries);
         }
         if let Err(error) = self.head.flush() {
             tracing::error!(%error, "the end of the audit trail could not be noted");

@@ -243,8 +243,7 @@ impl Reader {
                         Some((_, true)) => keyed.as_ref(),
                         _ => Some(&plain),
                     };
-                    let hash =
-                        hasher.map(|it| it.event(&row.previous, row.recorded, &row.event));
+                    let hash = hasher.map(|it| it.event(&row.previous, row.recorded, &row.event));
                     walk.event(row, hash)?;
                 }
                 progress(walk.found.events, total.max(walk.found.events));

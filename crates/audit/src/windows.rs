@@ -229,7 +229,7 @@ impl Windows {
                 if is_open {
                     return true;
                 }
-                if matches!(entry.settle(), Ok(_)) {
+                if entry.settle().is_ok() {
                     events.extend(entry.summary());
                 }
                 false

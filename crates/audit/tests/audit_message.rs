@@ -1,4 +1,10 @@
 //! Audit messages have the form that PS3.15 A.5.1 gives them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use gantry_audit::event::Summary;
 use gantry_audit::export::{Source, audit_event, audit_message};

@@ -1,4 +1,10 @@
 //! Whatever is done to the trail behind its back is found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use gantry_audit::{
     AuditError, AuditLog, AuditSettings, Event, Head, Kind, Problem, Reader, Study, Verified,

@@ -1,4 +1,10 @@
 //! Events reach a collector, whatever happens to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use gantry_audit::export::{Collectors, Source};
 use gantry_audit::{Actor, AuditLog, AuditSettings, CollectorSettings, Event, Kind, Transport};

@@ -1,4 +1,10 @@
 //! Recording: what is acknowledged is there, flushes are shared, accesses in bulk are counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use gantry_audit::{Access, AuditLog, AuditSettings, Event, Filter, Kind, Reader, Recorded, Study};
 use gantry_core::access::PatientIdentity;
@@ -149,7 +155,7 @@ fn many_windows_of_one_caller_are_closed_early_and_nothing_is_lost() {
         let study = format!("1.2.{number}");
         let access = Access::new(Kind::Received, &study);
         last = Some(log.accessed(&modality, &access));
-        assert!(matches!(log.accessed(&modality, &access).wait(), Ok(_)));
+        assert!(log.accessed(&modality, &access).wait().is_ok());
     }
     last.unwrap().wait().unwrap();
     log.close();
