@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use gantry_core::failure::Kind;
 use gantry_core::secret::SecretKey;
 use gantry_keys::Keyring;
+use gantry_sqlite::Pages;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +35,12 @@ impl Keys {
         self.keyring.clone()
     }
 
+    /// The key of a database that somebody may have open, as it is now.
+    pub fn of_open_database(&self, name: &str) -> Option<SecretKey> {
+        let keyring = self.keyring.as_ref()?;
+        keyring.is_enabled().then(|| keyring.derive(name))
+    }
+
     /// The key of a database of the data folder; none when it is plain. The database, if it is
     /// there, is brought into that form first, so nobody has it open yet.
     pub fn of_database(&self, name: &str) -> Result<Option<SecretKey>> {
@@ -44,13 +51,13 @@ impl Keys {
             .is_some_and(|keyring| keyring.is_enabled());
         let wanted = key.clone().filter(|_| is_enabled);
         let path = database(&self.data, name);
-        gantry_sqlite::convert(&path, wanted.as_ref(), key.as_ref()).map_err(|error| {
-            Error::caused(
-                Kind::Internal,
-                "a database cannot be brought into its form",
-                error,
-            )
-        })?;
+        let pages = match name {
+            "index" => gantry_index::PAGES,
+            _ => Pages::Authenticated,
+        };
+        let what = "a database cannot be brought into its form";
+        gantry_sqlite::convert_to(&path, wanted.as_ref(), key.as_ref(), pages)
+            .map_err(|error| Error::caused(Kind::Internal, what, error))?;
         Ok(wanted)
     }
 }

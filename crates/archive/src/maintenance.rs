@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use gantry_blob::{DataLock, Ledger};
 use gantry_core::failure::Kind;
 use gantry_core::level::Level;
+use gantry_core::secret::SecretKey;
 use gantry_index::search::Cancel;
 use gantry_index::{Index, InstanceRow, Permit, Query, Selection};
 use std::ops::ControlFlow;
@@ -121,6 +122,15 @@ pub fn verify(
     let is_known = |id| index.knows_large(id).unwrap_or(true);
     found.orphans = ledger.sweep_orphans(ORPHAN_AGE_MIN, is_known)?.0;
     Ok(found)
+}
+
+/// The key of a database of a data folder, for commands that read it beside a running server;
+/// none when it is plain.
+///
+/// # Errors
+/// When the keys cannot be opened.
+pub fn database_key(config: &ArchiveConfig, name: &str) -> Result<Option<SecretKey>> {
+    Ok(Keys::open(config)?.of_open_database(name))
 }
 
 fn open(config: &ArchiveConfig) -> Result<(Ledger, Keys)> {

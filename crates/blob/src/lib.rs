@@ -44,4 +44,4 @@ pub use record::{
 };
 pub use replay::Replay;
 pub use staging::{LargeBlob, StagedFile};
-pub use stored_file::find_encrypted;
+pub use stored_file::{PackCount, count_packs, find_encrypted};

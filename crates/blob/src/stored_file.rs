@@ -295,3 +295,33 @@ pub fn find_encrypted(root: &Path) -> Option<PathBuf> {
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|ending| ending == "enc"))
 }
+
+/// How many packs are encrypted, and how many are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackCount {
+    /// Encrypted ones.
+    pub encrypted: usize,
+    /// Plain ones.
+    pub plain: usize,
+}
+
+/// Counts the packs of the data folder `root` that are in use.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn count_packs(root: &Path) -> Result<PackCount> {
+    let packs = Folders::of(root).packs;
+    let numbers = match packs.is_dir() {
+        true => pack::numbers(&packs)?,
+        false => Vec::new(),
+    };
+    let chain = pack::chain(&packs, &numbers)?;
+    let encrypted = chain
+        .iter()
+        .filter(|link| link.header.key.is_some())
+        .count();
+    Ok(PackCount {
+        encrypted,
+        plain: chain.len() - encrypted,
+    })
+}

@@ -3,6 +3,7 @@
 use crate::error::{IndexError, Result};
 use crate::migration;
 use gantry_core::secret::SecretKey;
+use gantry_sqlite::Pages;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -10,6 +11,10 @@ use std::time::Duration;
 
 /// How long a connection waits for a lock that another holds.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The index can be built again from the ledger, which is authenticated, and authentication would
+/// cost more than encryption.
+pub const PAGES: Pages = Pages::Bare;
 
 /// Statements kept prepared by a connection.
 const STATEMENTS_MAX: usize = 128;
@@ -24,7 +29,7 @@ pub(crate) fn open_writer(
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    gantry_sqlite::unlock(&connection, key)?;
+    gantry_sqlite::unlock_with(&connection, key, PAGES)?;
     settings(&connection, cache_bytes)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -47,7 +52,7 @@ pub(crate) fn open_reader(
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    gantry_sqlite::unlock(&connection, key)?;
+    gantry_sqlite::unlock_with(&connection, key, PAGES)?;
     settings(&connection, cache_bytes)?;
     connection.pragma_update(None, "query_only", true)?;
     // A reader that is the last to close must not stop to checkpoint.

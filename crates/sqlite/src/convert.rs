@@ -1,6 +1,6 @@
 //! From a plain database to an encrypted one, or back.
 
-use crate::{Error, Form, form, unlock};
+use crate::{Error, Form, Pages, form, unlock_with};
 use gantry_core::secret::SecretKey;
 use rusqlite::Connection;
 use std::fs::File;
@@ -23,6 +23,19 @@ pub fn convert(
     wanted: Option<&SecretKey>,
     had: Option<&SecretKey>,
 ) -> Result<bool, Error> {
+    convert_to(path, wanted, had, Pages::Authenticated)
+}
+
+/// As [`convert`], with pages of this kind where they are encrypted.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_to(
+    path: &Path,
+    wanted: Option<&SecretKey>,
+    had: Option<&SecretKey>,
+    pages: Pages,
+) -> Result<bool, Error> {
     let copy = beside(path, "-converting");
     remove(&copy)?;
     let from = match (form(path)?, wanted) {
@@ -30,7 +43,7 @@ pub fn convert(
         (Form::Plain, Some(_)) => None,
         (Form::Encrypted, None) => Some(had.ok_or(Error::NoKey)?),
     };
-    write_copy(path, from, &copy, wanted)?;
+    write_copy(path, from, &copy, wanted, pages)?;
     let io = |doing, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io {
@@ -71,9 +84,10 @@ fn write_copy(
     from: Option<&SecretKey>,
     copy: &Path,
     to: Option<&SecretKey>,
+    pages: Pages,
 ) -> Result<(), Error> {
     let connection = Connection::open(path)?;
-    unlock(&connection, from)?;
+    unlock_with(&connection, from, pages)?;
     // What is in the log goes into the file, and the log away.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     let key = to.map(|key| format!("x'{}'", key.to_hex().as_str()));
@@ -81,6 +95,9 @@ fn write_copy(
         "ATTACH DATABASE ?1 AS copy KEY ?2",
         (copy.to_string_lossy(), key.unwrap_or_default()),
     )?;
+    if to.is_some() && pages == Pages::Bare {
+        connection.execute_batch("PRAGMA copy.cipher_use_hmac = off")?;
+    }
     connection.query_row("SELECT sqlcipher_export('copy')", [], |_| Ok(()))?;
     for pragma in ["user_version", "application_id"] {
         let value: i64 = connection.pragma_query_value(None, pragma, |row| row.get(0))?;
@@ -111,9 +128,9 @@ fn remove(path: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn read(path: &Path, key: Option<&SecretKey>) -> (String, i64, i64, i64) {
+    fn read(path: &Path, key: Option<&SecretKey>, pages: Pages) -> (String, i64, i64, i64) {
         let connection = Connection::open(path).unwrap();
-        unlock(&connection, key).unwrap();
+        unlock_with(&connection, key, pages).unwrap();
         let text = connection
             .query_row("SELECT x FROM t", [], |row| row.get(0))
             .unwrap();
@@ -137,11 +154,17 @@ mod tests {
 
     #[test]
     fn a_plain_database_becomes_an_encrypted_one_and_plain_again() {
+        for pages in [Pages::Authenticated, Pages::Bare] {
+            there_and_back(pages);
+        }
+    }
+
+    fn there_and_back(pages: Pages) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sqlite");
         let key = SecretKey::new([9; 32]);
         assert!(
-            !convert(&path, Some(&key), None).unwrap(),
+            !convert_to(&path, Some(&key), None, pages).unwrap(),
             "there is nothing"
         );
         let connection = Connection::open(&path).unwrap();
@@ -161,16 +184,22 @@ mod tests {
         }
         let (folder, path) = (killed.path(), killed.path().join("a.sqlite"));
         std::fs::write(beside(&path, "-converting"), "left over").unwrap();
-        assert!(convert(&path, Some(&key), None).unwrap());
+        assert!(convert_to(&path, Some(&key), None, pages).unwrap());
         let expected = ("DOE^JANE".to_owned(), 5, 77, 1);
-        assert_eq!(read(&path, Some(&key)), expected);
+        assert_eq!(read(&path, Some(&key), pages), expected);
         for entry in std::fs::read_dir(folder).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(4).any(|bytes| bytes == b"DOE^"));
         }
-        assert!(!convert(&path, Some(&key), None).unwrap(), "it is done");
-        assert!(matches!(convert(&path, None, None), Err(Error::NoKey)));
-        assert!(convert(&path, None, Some(&key)).unwrap());
-        assert_eq!(read(&path, None), expected);
+        assert!(
+            !convert_to(&path, Some(&key), None, pages).unwrap(),
+            "it is done"
+        );
+        assert!(matches!(
+            convert_to(&path, None, None, pages),
+            Err(Error::NoKey)
+        ));
+        assert!(convert_to(&path, None, Some(&key), pages).unwrap());
+        assert_eq!(read(&path, None, pages), expected);
     }
 }

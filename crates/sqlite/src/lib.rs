@@ -6,7 +6,7 @@
 
 mod convert;
 
-pub use convert::convert;
+pub use convert::{convert, convert_to};
 
 use gantry_core::secret::SecretKey;
 use rusqlite::{Connection, ErrorCode};
@@ -16,6 +16,16 @@ use std::path::{Path, PathBuf};
 
 /// How a plain database begins; an encrypted one begins with a random salt.
 const PLAIN_START: &[u8; 16] = b"SQLite format 3\0";
+
+/// Whether the pages of an encrypted database carry a code that shows whether they were changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// They do: for what cannot be made again.
+    Authenticated,
+    /// They do not, which costs a third of the time: for what can be made again and compared, as
+    /// the index.
+    Bare,
+}
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +59,23 @@ pub enum Error {
 /// # Errors
 /// [`Error::WrongKey`] or [`Error::NoKey`] when the database cannot be read this way.
 pub fn unlock(connection: &Connection, key: Option<&SecretKey>) -> Result<(), Error> {
+    unlock_with(connection, key, Pages::Authenticated)
+}
+
+/// As [`unlock`], with pages of this kind.
+///
+/// # Errors
+/// As [`unlock`].
+pub fn unlock_with(
+    connection: &Connection,
+    key: Option<&SecretKey>,
+    pages: Pages,
+) -> Result<(), Error> {
     if let Some(key) = key {
         set_key(connection, key)?;
+        if pages == Pages::Bare {
+            connection.execute_batch("PRAGMA cipher_use_hmac = off")?;
+        }
     }
     let read = connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
     match read {
