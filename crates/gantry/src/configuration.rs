@@ -6,6 +6,7 @@ use gantry_archive::config::ArchiveConfig;
 use gantry_archive::peers::Peer;
 use gantry_audit::AuditSettings;
 use gantry_core::ae_title::AeTitle;
+use gantry_keys::EncryptionConfig;
 use gantry_serve_dimse::DimseConfig;
 use gantry_serve_http::HttpConfig;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Configuration {
     pub dicom: DimseConfig,
     /// `[audit]` and `[[audit.collector]]`: the audit trail, and where it is sent.
     pub audit: AuditSettings,
+    /// `[encryption]`: whether what is stored is encrypted, and where the master key is.
+    pub encryption: EncryptionConfig,
     /// `[log]`.
     pub log: Log,
     /// `[[peer]]`: other AEs. Re-read from the file while the server runs.
@@ -120,6 +123,7 @@ impl Configuration {
         replace(&mut configuration.log.level, log_level);
         configuration.check()?;
         configuration.archive.audit = configuration.audit.clone();
+        configuration.archive.encryption = configuration.encryption.clone();
         Ok(configuration)
     }
 
@@ -140,6 +144,7 @@ impl Configuration {
             );
             anyhow::ensure!(peer.port != 0, "the port of peer {} is 0", peer.ae_title);
         }
+        self.encryption.check()?;
         Ok(())
     }
 }

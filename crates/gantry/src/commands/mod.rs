@@ -14,6 +14,7 @@ mod find;
 mod get;
 mod header;
 mod import;
+mod keys;
 mod r#move;
 mod random;
 mod reach;
@@ -42,6 +43,7 @@ pub enum Command {
     Stats(stats::Stats),
     Verify(verify::Verify),
     Reindex(reindex::Reindex),
+    Keys(keys::Keys),
     CheckConfig(check_config::CheckConfig),
     Echo(echo::Echo),
     Send(send::Send),
@@ -79,6 +81,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stats(stats) => stats::run(&stats),
         Command::Verify(verify) => verify::run(&verify),
         Command::Reindex(reindex) => reindex::run(&reindex),
+        Command::Keys(keys) => keys::run(&keys),
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Echo(echo) => echo::run(&echo),
         Command::Send(send) => send::run(send),
