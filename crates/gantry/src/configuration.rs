@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the TOML file, then `GANTRY_…` variables and options.
 
 use crate::logging::LogFormat;
+use crate::place::Place;
 use anyhow::Context;
 use gantry_archive::config::ArchiveConfig;
 use gantry_archive::peers::Peer;
@@ -9,6 +10,7 @@ use gantry_core::ae_title::AeTitle;
 use gantry_keys::EncryptionConfig;
 use gantry_serve_dimse::DimseConfig;
 use gantry_serve_http::HttpConfig;
+use gantry_tls::TlsConfig;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,18 +33,24 @@ pub struct Configuration {
     pub encryption: EncryptionConfig,
     /// `[log]`.
     pub log: Log,
+    /// `[tls]`: certificates.
+    pub tls: TlsConfig,
     /// `[[peer]]`: other AEs. Re-read from the file while the server runs.
     pub peer: Vec<Peer>,
 }
 
-/// The addresses to listen on; port 0 lets the system pick one.
+/// The addresses to listen on.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// HTTP: DICOMweb and pages.
-    pub http: SocketAddr,
-    /// DICOM associations.
-    pub dicom: SocketAddr,
+    /// HTTP: DICOMweb and pages. Not secured: for this machine, or behind a reverse proxy.
+    pub http: Place,
+    /// DICOM associations. Not secured.
+    pub dicom: Place,
+    /// HTTPS; `auto`: port 8443 of all addresses if there is a certificate.
+    pub https: Place,
+    /// DICOM associations over TLS; `auto`: port 2762 of all addresses if there is a certificate.
+    pub dicom_tls: Place,
 }
 
 /// Logging.
@@ -58,8 +66,10 @@ pub struct Log {
 impl Default for Listen {
     fn default() -> Self {
         Self {
-            http: SocketAddr::from(([127, 0, 0, 1], 8104)),
-            dicom: SocketAddr::from(([0, 0, 0, 0], 11112)),
+            http: Place::At(SocketAddr::from(([127, 0, 0, 1], 8104))),
+            dicom: Place::At(SocketAddr::from(([0, 0, 0, 0], 11112))),
+            https: Place::Auto,
+            dicom_tls: Place::Auto,
         }
     }
 }
@@ -82,12 +92,18 @@ pub struct Overrides {
     /// Folder of the index and the stored objects.
     #[arg(long, env = "GANTRY_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Address of DICOMweb and the pages.
+    /// Address of DICOMweb and the pages, or off.
     #[arg(long, env = "GANTRY_HTTP", value_name = "ADDR:PORT")]
-    pub http: Option<SocketAddr>,
-    /// Address for DICOM associations.
+    pub http: Option<Place>,
+    /// Address for DICOM associations, or off.
     #[arg(long, env = "GANTRY_DICOM", value_name = "ADDR:PORT")]
-    pub dicom: Option<SocketAddr>,
+    pub dicom: Option<Place>,
+    /// Address of DICOMweb and the pages over HTTPS, or off.
+    #[arg(long, env = "GANTRY_HTTPS", value_name = "ADDR:PORT")]
+    pub https: Option<Place>,
+    /// Address for DICOM associations over TLS, or off.
+    #[arg(long, env = "GANTRY_DICOM_TLS", value_name = "ADDR:PORT")]
+    pub dicom_tls: Option<Place>,
     /// Our AE title.
     #[arg(long, env = "GANTRY_AE_TITLE", value_name = "AE")]
     pub ae_title: Option<AeTitle>,
@@ -111,6 +127,8 @@ impl Configuration {
             data,
             http,
             dicom,
+            https,
+            dicom_tls,
             ae_title,
             log_format,
             log_level,
@@ -119,6 +137,8 @@ impl Configuration {
         replace(&mut configuration.archive.ae_title, ae_title);
         replace(&mut configuration.listen.http, http);
         replace(&mut configuration.listen.dicom, dicom);
+        replace(&mut configuration.listen.https, https);
+        replace(&mut configuration.listen.dicom_tls, dicom_tls);
         replace(&mut configuration.log.format, log_format);
         replace(&mut configuration.log.level, log_level);
         configuration.check()?;
@@ -176,8 +196,8 @@ mod tests {
         };
         let configuration = Configuration::load(&overrides).unwrap();
         assert_eq!(configuration.archive.ae_title.as_str(), "TWO");
-        assert_eq!(configuration.listen.dicom.port(), 104);
-        assert_eq!(configuration.listen.http.port(), 8104);
+        assert_eq!(configuration.listen.dicom.to_string(), "127.0.0.1:104");
+        assert_eq!(configuration.listen.http.to_string(), "127.0.0.1:8104");
         assert_eq!(configuration.peer.len(), 1);
     }
 

@@ -3,9 +3,11 @@
 
 mod commands;
 mod configuration;
+mod doors;
 mod logging;
 mod open_files;
 mod peer_address;
+mod place;
 mod progress;
 
 use clap::Parser;

@@ -4,6 +4,8 @@ use crate::commands::usage::usage;
 use crate::configuration::Configuration;
 use anyhow::Context;
 use gantry_core::ae_title::AeTitle;
+use gantry_core::certificate::CertificateRule;
+use gantry_tls::{Connector, Files};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -16,6 +18,10 @@ pub struct PeerAddress {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Whether it is reached over TLS.
+    pub tls: bool,
+    /// The certificate that it has to show, if not one for its host.
+    pub certificate: Option<CertificateRule>,
 }
 
 /// Options with which every SCU command names itself and its peer.
@@ -33,11 +39,66 @@ pub struct PeerOptions {
     /// Seconds to wait for a connection, and for each answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+    #[command(flatten)]
+    pub security: Security,
+}
+
+/// Options with which SCU commands secure their connection. What is not given is taken from the
+/// configuration, and from the local authority of `gantry cert`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Security {
+    /// Connect over TLS.
+    #[arg(long)]
+    pub tls: bool,
+    /// Authorities of the peer's certificate (PEM) [default: the local one].
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub ca: Option<PathBuf>,
+    /// Certificate to show to the peer (PEM) [default: the local server's].
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// The certificate that the peer has to show, instead of one for its host: sha256:…, a subject
+    /// or a name.
+    #[arg(long, value_name = "CERTIFICATE", requires = "tls")]
+    pub peer_certificate: Option<CertificateRule>,
+}
+
+impl Security {
+    /// With what to secure the connection to `peer`, if at all.
+    fn connector(
+        &self,
+        configuration: &Configuration,
+        peer: &PeerAddress,
+    ) -> anyhow::Result<Option<Connector>> {
+        if !self.tls && !peer.tls {
+            return Ok(None);
+        }
+        let tls = &configuration.tls;
+        let files = Files::find(tls, &configuration.archive.data);
+        let configured = files.as_ref();
+        let ca = self.ca.as_deref();
+        let ca = ca.or_else(|| configured.and_then(|files| files.ca.as_deref()));
+        let own = match (&self.cert, &self.key) {
+            (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
+            _ => configured.map(Files::client_identity),
+        };
+        let connector = Connector::from_files(tls, ca, own)
+            .context("no TLS: name certificates with --ca, --cert and --key")?;
+        Ok(Some(connector))
+    }
 }
 
 impl PeerOptions {
     /// Who calls and who is called.
     pub fn resolve(&self) -> anyhow::Result<(AeTitle, PeerAddress)> {
+        let (own, peer, _) = self.resolve_secured()?;
+        Ok((own, peer))
+    }
+
+    /// Who calls, who is called, and with what the connection is secured, if it is.
+    pub fn resolve_secured(&self) -> anyhow::Result<(AeTitle, PeerAddress, Option<Connector>)> {
         let configuration = match &self.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
@@ -46,8 +107,12 @@ impl PeerOptions {
             .aet
             .clone()
             .unwrap_or_else(|| configuration.archive.ae_title.clone());
-        let peer = PeerAddress::resolve(&self.peer, &configuration).map_err(usage)?;
-        Ok((own, peer))
+        let mut peer = PeerAddress::resolve(&self.peer, &configuration).map_err(usage)?;
+        if let Some(rule) = &self.security.peer_certificate {
+            peer.certificate = Some(rule.clone());
+        }
+        let connector = self.security.connector(&configuration, &peer)?;
+        Ok((own, peer, connector))
     }
 }
 
@@ -74,6 +139,8 @@ impl PeerAddress {
             ae_title: AeTitle::parse(title)?,
             host: host.to_owned(),
             port,
+            tls: false,
+            certificate: None,
         })
     }
 
@@ -93,6 +160,8 @@ impl PeerAddress {
             ae_title: peer.ae_title.clone(),
             host: peer.host.clone(),
             port: peer.port,
+            tls: peer.tls,
+            certificate: peer.certificate.clone(),
         })
     }
 

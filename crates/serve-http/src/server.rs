@@ -53,12 +53,10 @@ impl From<TcpListener> for Listeners {
 
 impl Listeners {
     /// What the server calls itself when a request does not say by which name it came.
-    fn address(&self) -> io::Result<SocketAddr> {
+    fn address(&self) -> Option<io::Result<SocketAddr>> {
         let secure = self.secure.as_ref().map(|(listener, _)| listener);
-        match self.plain.as_ref().or(secure) {
-            Some(listener) => listener.local_addr(),
-            None => Err(io::Error::other("HTTP is to be served nowhere")),
-        }
+        let listener = self.plain.as_ref().or(secure);
+        listener.map(TcpListener::local_addr)
     }
 }
 
@@ -66,7 +64,7 @@ impl Listeners {
 /// ready, then lets open requests finish.
 ///
 /// # Errors
-/// When a listener breaks, or there is none.
+/// When a listener breaks.
 pub async fn serve(
     listeners: impl Into<Listeners>,
     archive: Arc<Archive>,
@@ -75,7 +73,10 @@ pub async fn serve(
 ) -> io::Result<()> {
     let listeners = listeners.into();
     let config = Arc::new(config);
-    let address = listeners.address()?;
+    let Some(address) = listeners.address().transpose()? else {
+        shutdown.await;
+        return Ok(());
+    };
     let Listeners { plain, secure } = listeners;
     let (secure, acceptor) = secure.unzip();
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));

@@ -102,14 +102,14 @@ impl Connector {
         Self(Arc::new(Mutex::new(parts)))
     }
 
-    /// Makes one of files alone, for commands: peers are verified by `ca`, and shown the
+    /// Makes one of files alone, for commands: peers are verified by these files, and shown the
     /// certificate and key if they are given.
     ///
     /// # Errors
     /// When the files cannot be used.
-    pub fn from_files(
+    pub fn from_files<'a>(
         config: &TlsConfig,
-        ca: Option<&Path>,
+        ca: impl IntoIterator<Item = &'a Path>,
         own: Option<(&Path, &Path)>,
     ) -> Result<Self, TlsError> {
         let provider = config.profile.provider();

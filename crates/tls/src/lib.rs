@@ -24,5 +24,6 @@ pub use error::TlsError;
 pub use identity::identify;
 pub use material::Files;
 pub use profile::Profile;
+pub use rustls::ClientConfig;
 pub use tls::Tls;
 pub use tokio_rustls::{client::TlsStream as ClientStream, server::TlsStream as ServerStream};

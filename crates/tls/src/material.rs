@@ -66,6 +66,14 @@ impl Files {
         })
     }
 
+    /// What we show when we connect: certificate and key.
+    pub fn client_identity(&self) -> (&Path, &Path) {
+        match &self.client {
+            Some((certificate, key)) => (certificate, key),
+            None => (&self.certificate, &self.key),
+        }
+    }
+
     /// What tells whether any of the files has changed.
     pub(crate) fn stamps(&self) -> Vec<Option<Stamp>> {
         let client = self.client.iter().flat_map(|(one, other)| [one, other]);
@@ -105,9 +113,12 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn load(ca: Option<&Path>, crl: Option<&Path>) -> Result<Self, TlsError> {
+    pub(crate) fn load<'a>(
+        ca: impl IntoIterator<Item = &'a Path>,
+        crl: Option<&Path>,
+    ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
-        if let Some(ca) = ca {
+        for ca in ca {
             for certificate in certificates(ca)? {
                 roots
                     .add(certificate)

@@ -71,7 +71,7 @@ impl Site {
 
     fn connector(&self, own: Option<(&Path, &Path)>) -> Connector {
         let ca = self.folder.ca_certificate();
-        Connector::from_files(&TlsConfig::default(), Some(&ca), own).unwrap()
+        Connector::from_files(&TlsConfig::default(), [ca.as_path()], own).unwrap()
     }
 }
 

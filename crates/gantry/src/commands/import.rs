@@ -10,7 +10,7 @@ use super::report::Report;
 use super::send::{self, SendOptions};
 use super::source::Search;
 use super::usage::usage;
-use crate::peer_address::{PeerAddress, PeerOptions};
+use crate::peer_address::{PeerAddress, PeerOptions, Security};
 use anyhow::Context;
 use destination::Destination;
 use gantry_core::ae_title::AeTitle;
@@ -86,6 +86,7 @@ fn import_to_peer(import: &Import, peer: &str) -> anyhow::Result<ExitCode> {
             aet: import.aet.clone(),
             config: import.data.config.clone(),
             timeout: 60,
+            security: Security::default(),
         },
         associations: import.parallel.min(4),
         window: 16,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod cat;
+mod cert;
 mod check_config;
 mod codec_worker;
 mod commit;
@@ -39,6 +40,7 @@ pub enum Command {
     Import(import::Import),
     Export(export::Export),
     Cat(cat::Cat),
+    Cert(cert::Cert),
     Demo(demo::Demo),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -77,6 +79,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(import) => import::run(import),
         Command::Export(export) => export::run(&export),
         Command::Cat(cat) => cat::run(&cat),
+        Command::Cert(cert) => cert::run(&cert),
         Command::Demo(demo) => demo::run(demo),
         Command::Stats(stats) => stats::run(&stats),
         Command::Verify(verify) => verify::run(&verify),

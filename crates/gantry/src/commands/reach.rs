@@ -5,6 +5,7 @@ use crate::configuration::{Configuration, Overrides};
 use anyhow::Context;
 use gantry_archive::Archive;
 use gantry_core::failure::Kind;
+use gantry_tls::authority::Folder;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,16 +81,16 @@ fn server_of(data: &Path) -> anyhow::Result<DicomWeb> {
         .with_context(|| format!("no server has left its address in {}", path.display()))?;
     let address: serde_json::Value =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    let http = address
-        .get("http")
-        .and_then(serde_json::Value::as_str)
+    let text = |name| address.get(name).and_then(serde_json::Value::as_str);
+    let http = text("http")
+        .or_else(|| text("https"))
         .with_context(|| format!("{} has no address", path.display()))?;
+    let ca = Folder::of(data).ca_certificate();
     // A server that listens on all addresses is reached on this machine's own.
-    DicomWeb::new(
-        &http
-            .replace("//0.0.0.0:", "//127.0.0.1:")
-            .replace("//[::]:", "//[::1]:"),
-    )
+    let http = http
+        .replace("//0.0.0.0:", "//127.0.0.1:")
+        .replace("//[::]:", "//[::1]:");
+    DicomWeb::trusting(&http, ca.is_file().then_some(ca.as_path()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the SCU commands share: an association, queries from options, and statuses in words.
 
 use super::usage::usage;
-use crate::peer_address::PeerOptions;
+use crate::peer_address::{PeerAddress, PeerOptions};
 use anyhow::Context;
 use gantry_core::level::Level;
 use gantry_core::uid::Uid;
@@ -11,13 +11,15 @@ use gantry_dicom::encoding::{self, Limits};
 use gantry_dicom::part10::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 use gantry_dicom::transfer_syntax::TransferSyntax;
 use gantry_dicom::{Tag, Vr, tags, uids};
-use gantry_dimse::association::requestor::Proposal;
+use gantry_dimse::association::requestor::{self, Proposal};
 use gantry_dimse::association::settings::Settings;
 use gantry_dimse::command::Response;
 use gantry_dimse::scu::Client;
 use gantry_dimse::status::Status;
+use gantry_tls::{ClientStream, Connector};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// Transfer syntaxes for data sets without pixels.
 pub const PLAIN_SYNTAXES: [&str; 2] = [
@@ -73,13 +75,33 @@ pub async fn connect(
     contexts: Vec<(Uid, Vec<Uid>)>,
     adjust: impl FnOnce(&mut Proposal),
 ) -> anyhow::Result<Client> {
-    let (own, peer) = options.resolve()?;
+    let (own, peer, connector) = options.resolve_secured()?;
     let mut proposal = Proposal::new(peer.ae_title.clone(), own);
     proposal.contexts = contexts;
     adjust(&mut proposal);
-    Client::connect(peer.socket(), &proposal, &settings(options)?)
+    let settings = settings(options)?;
+    let client = match connector {
+        None => Client::connect(peer.socket(), &proposal, &settings).await,
+        Some(connector) => {
+            let stream = secured(&connector, &peer, &settings)
+                .await
+                .with_context(|| format!("no association with {peer}"))?;
+            Client::connect_over(stream, &proposal, &settings).await
+        }
+    };
+    client.with_context(|| format!("no association with {peer}"))
+}
+
+async fn secured(
+    connector: &Connector,
+    peer: &PeerAddress,
+    settings: &Settings,
+) -> anyhow::Result<ClientStream<TcpStream>> {
+    let stream = requestor::dial(peer.socket(), settings).await?;
+    let handshake = connector.connect(stream, &peer.host, peer.certificate.as_ref());
+    Ok(tokio::time::timeout(settings.timeouts.connect, handshake)
         .await
-        .with_context(|| format!("no association with {peer}"))
+        .context("the TLS handshake took too long")??)
 }
 
 /// A final status in words, with the peer's comment.

@@ -1,17 +1,15 @@
 //! `gantry serve`: the server.
 
 use crate::configuration::{Configuration, Overrides};
+use crate::doors::{Addresses, Doors};
 use crate::{logging, open_files};
 use anyhow::Context;
 use gantry_archive::Archive;
-use gantry_serve_http::HttpConfig;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -21,6 +19,7 @@ use tokio::sync::watch;
   gantry serve
   gantry serve --data /srv/pacs --ae-title PACS --dicom 0.0.0.0:104 --http 127.0.0.1:8104
   gantry serve --config /etc/gantry.toml
+  gantry serve --http off --dicom off                (with certificates of gantry cert: TLS alone)
   gantry serve --http 127.0.0.1:0 --dicom 127.0.0.1:0    (ports are picked and printed)
 
 SIGTERM and Ctrl-C stop it after the work in hand is done.")]
@@ -53,12 +52,11 @@ async fn serve_until_signal(
 ) -> anyhow::Result<()> {
     // Before anyone is told that the server is there, and may ask it to stop.
     let mut stop_signals = StopSignals::catch()?;
-    let http = listen(configuration.listen.http, "HTTP").await?;
-    let dicom = listen(configuration.listen.dicom, "DICOM").await?;
+    let doors = Doors::open(&configuration).await?;
     let archive = Archive::open(configuration.archive.clone(), configuration.peer.clone())
         .await
         .map_err(|error| anyhow::anyhow!("{}", error.chain()))?;
-    announce(&archive, http.local_addr()?, dicom.local_addr()?)?;
+    announce(&archive, doors.addresses)?;
 
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
@@ -68,10 +66,8 @@ async fn serve_until_signal(
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     };
-    let http_config = HttpConfig {
-        dicom: Some(dicom.local_addr()?),
-        ..configuration.http.clone()
-    };
+    let http_config = doors.http_config(&configuration);
+    let (http, dicom) = doors.take();
     let doors = async {
         tokio::join!(
             gantry_serve_http::serve(http, Arc::clone(&archive), http_config, until_stopped()),
@@ -105,34 +101,30 @@ async fn serve_until_signal(
     Ok(())
 }
 
-async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} for {what}"))
-}
-
 /// Tells people and programs where the server listens. `server.json` in the data folder lets
 /// other commands on this machine find it.
-fn announce(archive: &Archive, http: SocketAddr, dicom: SocketAddr) -> anyhow::Result<()> {
+fn announce(archive: &Archive, addresses: Addresses) -> anyhow::Result<()> {
     let ae_title = &archive.config().ae_title;
     let file = archive.config().data.join("server.json");
     let address = serde_json::json!({
-        "http": format!("http://{http}"),
-        "dicom": dicom.to_string(),
+        "http": addresses.http.map(|http| format!("http://{http}")),
+        "https": addresses.https.map(|https| format!("https://{https}")),
+        "dicom": addresses.dicom.map(|dicom| dicom.to_string()),
+        "dicom_tls": addresses.dicom_tls.map(|dicom| dicom.to_string()),
         "ae_title": ae_title.as_str(),
         "process": std::process::id(),
     });
     std::fs::write(&file, address.to_string())
         .with_context(|| format!("cannot write {}", file.display()))?;
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "gantry ready http={http} dicom={dicom} ae={}",
-        ae_title.as_str().replace(' ', "_")
-    )?;
-    writeln!(out, "  browser    http://{http}/")?;
-    writeln!(out, "  DICOMweb   http://{http}/dicom-web")?;
-    writeln!(out, "  modality   AE title {ae_title}, {dicom}")?;
+    writeln!(out, "{}", addresses.ready_line(ae_title.as_str()))?;
+    for web in addresses.web() {
+        writeln!(out, "  browser    {web}/")?;
+        writeln!(out, "  DICOMweb   {web}/dicom-web")?;
+    }
+    for modality in addresses.modalities() {
+        writeln!(out, "  modality   AE title {ae_title}, {modality}")?;
+    }
     out.flush()?;
     Ok(())
 }

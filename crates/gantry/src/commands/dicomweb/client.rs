@@ -3,15 +3,18 @@
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::stream;
+use gantry_tls::{ClientConfig, Connector, TlsConfig};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -20,12 +23,17 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The path of the services when the address has none.
 const DEFAULT_PATH: &str = "/dicom-web";
 
+/// The environment variable that names a file of authorities (PEM).
+const CA_VARIABLE: &str = "GANTRY_CA";
+/// The authorities that the system trusts, where Debian has them.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A DICOMweb server.
 #[derive(Debug, Clone)]
 pub struct DicomWeb {
-    client: Client<HttpConnector, Body>,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
     /// Without a slash at the end.
     base: String,
 }
@@ -44,15 +52,22 @@ pub struct Answer {
 }
 
 impl DicomWeb {
-    /// The server at `http://host[:port][/path]`; without a path, `/dicom-web`.
+    /// The server at `http[s]://host[:port][/path]`; without a path, `/dicom-web`. It is trusted
+    /// if an authority of this machine, or of the file that `GANTRY_CA` names, vouches for it.
     pub fn new(address: &str) -> anyhow::Result<Self> {
+        let named = std::env::var_os(CA_VARIABLE).map(PathBuf::from);
+        Self::trusting(address, named.as_deref())
+    }
+
+    /// As [`Self::new`], with the authority of this file.
+    pub fn trusting(address: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
         let uri: Uri = address
             .parse()
             .with_context(|| format!("{address:?} is not an address"))?;
-        anyhow::ensure!(
-            uri.scheme_str() == Some("http"),
-            "{address:?}: only http:// addresses are supported here"
-        );
+        let scheme = match uri.scheme_str() {
+            Some(scheme @ ("http" | "https")) => scheme,
+            _ => anyhow::bail!("{address:?} begins neither with http:// nor with https://"),
+        };
         let authority = uri
             .authority()
             .with_context(|| format!("{address:?} has no host"))?;
@@ -67,13 +82,19 @@ impl DicomWeb {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(ca)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .build(connector);
         Ok(Self {
             client,
-            base: format!("http://{authority}{path}"),
+            base: format!("{scheme}://{authority}{path}"),
         })
     }
 
@@ -91,10 +112,11 @@ impl DicomWeb {
     /// GET of a path of the same server that is none of the services.
     pub async fn get_beside(&self, path: &str) -> anyhow::Result<Answer> {
         let uri: Uri = self.base.parse()?;
+        let scheme = uri.scheme_str().unwrap_or("http");
         let authority = uri
             .authority()
             .context("the server's address has no host")?;
-        let address = format!("http://{authority}{path}");
+        let address = format!("{scheme}://{authority}{path}");
         read_answer(self.get_from(address, "application/json").await?).await
     }
 
@@ -137,6 +159,15 @@ impl DicomWeb {
             .await
             .with_context(|| format!("no answer from {}", self.base))
     }
+}
+
+/// Whom to trust.
+fn tls(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let system = Path::new(SYSTEM_AUTHORITIES);
+    let system = system.is_file().then_some(system);
+    let authorities = system.into_iter().chain(ca);
+    let connector = Connector::from_files(&TlsConfig::default(), authorities, None)?;
+    Ok((*connector.client_config()).clone())
 }
 
 /// Reads the whole of an answer that is known to be small.
@@ -205,7 +236,8 @@ mod tests {
         assert_eq!(base("http://h:8104").unwrap(), "http://h:8104/dicom-web");
         assert_eq!(base("http://h:8104/").unwrap(), "http://h:8104/dicom-web");
         assert_eq!(base("http://h/pacs/rs/").unwrap(), "http://h/pacs/rs");
-        for wrong in ["https://h", "h:8104", "http://h/x?y", "", "ftp://h"] {
+        assert_eq!(base("https://h").unwrap(), "https://h/dicom-web");
+        for wrong in ["h:8104", "http://h/x?y", "", "ftp://h"] {
             assert!(base(wrong).is_err(), "{wrong}");
         }
     }
