@@ -168,6 +168,16 @@ fn apply(ledger: &Ledger, writer: &mut Writer, record: &Record, span: Span) -> R
             at: by.at,
         },
         LedgerEntry::Purged { deletion, at } => Change::Purge { deletion, at },
+        LedgerEntry::Marked {
+            study,
+            mark,
+            is_set,
+            by: _,
+        } => Change::Mark {
+            study,
+            mark: mark.into(),
+            is_set,
+        },
         LedgerEntry::Collected { locations } => {
             let locations: Vec<_> = locations
                 .iter()

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gantry_core::ae_title::AeTitle;
 use gantry_core::principal::Principal;
-use gantry_index::Target;
 use gantry_index::change::Source;
+use gantry_index::{Mark, Target};
 
 /// The meaning of a ledger record, as JSON in its meta bytes. Stable: old ledgers are read again.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -35,6 +35,17 @@ pub(crate) enum LedgerEntry {
         /// When, in microseconds since 1970.
         at: i64,
     },
+    /// Something was said of a study that decides who sees it, or taken back.
+    Marked {
+        /// Study Instance UID.
+        study: String,
+        /// What was said.
+        mark: StoredMark,
+        /// Whether it holds from then on.
+        is_set: bool,
+        /// By whom and when.
+        by: Provenance,
+    },
     /// The space of bytes that nothing refers to is given back.
     Collected {
         /// Where they lay.
@@ -61,6 +72,32 @@ pub(crate) struct Provenance {
     /// User name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     user: String,
+}
+
+/// [`Mark`] as it is written down.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StoredMark {
+    Label(String),
+    Restricted,
+}
+
+impl From<&Mark> for StoredMark {
+    fn from(mark: &Mark) -> Self {
+        match mark {
+            Mark::Label(label) => Self::Label(label.clone()),
+            Mark::Restricted => Self::Restricted,
+        }
+    }
+}
+
+impl From<StoredMark> for Mark {
+    fn from(mark: StoredMark) -> Self {
+        match mark {
+            StoredMark::Label(label) => Self::Label(label),
+            StoredMark::Restricted => Self::Restricted,
+        }
+    }
 }
 
 /// [`Target`] as it is written down: the identifiers down to the level that is deleted.

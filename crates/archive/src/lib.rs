@@ -17,6 +17,7 @@ pub mod error;
 mod keys;
 mod ledger_entry;
 pub mod maintenance;
+pub mod mark;
 pub mod peers;
 pub mod query;
 pub mod remove;

@@ -150,7 +150,7 @@ impl Archive {
                 deletion: deletion.id,
                 at: now,
             };
-            instances += self.record(entry, change).await?.instances;
+            instances += self.record_event(entry, change).await?.instances;
         }
         self.collect().await?;
         Ok(instances)
@@ -181,7 +181,7 @@ impl Archive {
     }
 
     async fn remove(&self, entry: LedgerEntry, change: Change<'static>) -> Result<Removed> {
-        let removed = self.record(entry, change).await?;
+        let removed = self.record_event(entry, change).await?;
         if removed.instances == 0 {
             return Err(Error::new(Kind::NotFound, "there is nothing of that kind"));
         }
@@ -189,7 +189,11 @@ impl Archive {
     }
 
     /// Makes an event durable and applies it.
-    async fn record(&self, entry: LedgerEntry, change: Change<'static>) -> Result<Removed> {
+    pub(crate) async fn record_event(
+        &self,
+        entry: LedgerEntry,
+        change: Change<'static>,
+    ) -> Result<Removed> {
         self.committer()
             .change(move |writer: &mut Writer, ledger: &Ledger| {
                 let span = append(ledger, &entry)?;
