@@ -15,7 +15,7 @@ PYTEST ?=
 
 PYDICOM_FILES = $$($(VENV)/bin/python -c 'import pathlib, pydicom.data; print(pathlib.Path(pydicom.data.__file__).parent)')
 
-.PHONY: help run build demo test lint unit interop browser bench torture fuzz deny docs clean-data
+.PHONY: help run build demo test lint unit interop browser bench torture fuzz testssl deny docs clean-data
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS=120
 	  echo "== $$target"; \
 	  ASAN_OPTIONS=detect_odr_violation=0 $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048; \
 	done
+
+testssl: ## both doors with TLS, looked at by testssl.sh: nothing above LOW
+	@tests/prerequisites.sh build testssl
+	$(CARGO) build -p gantry
+	tests/testssl.sh target/debug/gantry
 
 deny: ## licences, advisories and sources of dependencies
 	@TOOLS=$(TOOLS) tests/prerequisites.sh deny

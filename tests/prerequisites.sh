@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Looks for what a step needs and installs it where that is possible without asking:
-#   tests/prerequisites.sh [build] [test] [python] [bench] [fuzz] [deny] [storescp]
+#   tests/prerequisites.sh [build] [test] [python] [bench] [fuzz] [testssl] [deny] [storescp]
 set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
@@ -94,6 +94,11 @@ for step in "$@"; do
     fuzz)
       cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
       cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+      ;;
+    testssl)
+      need python3 python3
+      command -v testssl.sh >/dev/null 2>&1 || need testssl.sh testssl
+      install_packages
       ;;
     deny)
       tools=${TOOLS:-$HOME/.cache/gantry-tools}

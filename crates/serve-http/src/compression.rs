@@ -29,13 +29,14 @@ pub fn layer() -> CompressionLayer<And<SizeAbove, IsText>> {
         .compress_when(SizeAbove::new(COMPRESSED_FROM).and(is_text))
 }
 
-/// Text is compressed; pictures and DICOM objects are dense already.
+/// Text is compressed; pictures and DICOM objects are dense already. Pages are left alone: what
+/// they may hold of a session must not show in their length (BREACH).
 fn is_compressible(headers: &HeaderMap) -> bool {
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let is_text = content_type.starts_with("text/")
+    let is_text = (content_type.starts_with("text/") && !content_type.starts_with("text/html"))
         || content_type.starts_with("multipart/related; type=\"application/dicom+xml\"");
     let essence = content_type.split(';').next().unwrap_or_default();
     is_text
