@@ -35,6 +35,46 @@ impl Default for AuditSettings {
 }
 
 impl AuditSettings {
+    /// Everything that is wrong with them, in words.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut names = std::collections::HashSet::new();
+        for collector in &self.collector {
+            let CollectorSettings {
+                name,
+                host,
+                port,
+                transport,
+                ca_file,
+                certificate_file,
+                key_file,
+                server_name: _,
+            } = collector;
+            if !names.insert(name) {
+                problems.push(format!("two [[audit.collector]] have the name {name:?}"));
+            }
+            let mut tell = |what: &str| problems.push(format!("audit collector {name:?} {what}"));
+            if name.is_empty() {
+                tell("has no name");
+            }
+            if host.trim().is_empty() || *port == 0 {
+                tell("has no host or port");
+            }
+            if *transport == Transport::Tls && ca_file.as_os_str().is_empty() {
+                tell("has no ca_file: its certificate cannot be verified");
+            }
+            if certificate_file.as_os_str().is_empty() != key_file.as_os_str().is_empty() {
+                tell("has only one of certificate_file and key_file");
+            }
+            for file in [ca_file, certificate_file, key_file] {
+                if !file.as_os_str().is_empty() && !file.is_file() {
+                    tell(&format!("names {}, which is no file", file.display()));
+                }
+            }
+        }
+        problems
+    }
+
     pub(crate) fn window(&self) -> Duration {
         Duration::from_secs(self.window_minutes.saturating_mul(60))
     }
@@ -53,8 +93,8 @@ pub struct CollectorSettings {
     /// How.
     #[serde(default)]
     pub transport: Transport,
-    /// Certificates (PEM) of the authorities that the collector's certificate may be from; empty:
-    /// those that the system trusts.
+    /// Certificates (PEM) of the authorities that the collector's certificate may be from; needed
+    /// with TLS.
     #[serde(default)]
     pub ca_file: PathBuf,
     /// Our certificate (PEM), where the collector wants one.
@@ -93,6 +133,10 @@ mod tests {
         let text = "[[collector]]\nname = \"siem\"\nhost = \"siem\"\nport = 6514\n";
         let settings: AuditSettings = toml::from_str(text).unwrap();
         assert_eq!(settings.collector[0].transport, Transport::Tls);
+        assert_eq!(settings.problems().len(), 1, "there is no ca_file");
+        let doubled: AuditSettings = toml::from_str(&text.repeat(2)).unwrap();
+        assert_eq!(doubled.problems().len(), 3);
+        assert_eq!(AuditSettings::default().problems(), Vec::<String>::new());
         let text = toml::to_string(&settings).unwrap();
         assert_eq!(toml::from_str::<AuditSettings>(&text).unwrap(), settings);
     }

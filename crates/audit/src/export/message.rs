@@ -184,7 +184,7 @@ impl Objects<'_> {
             };
             start(xml, &object);
             end(xml, &std::mem::take(&mut details));
-        } else if event.subject.is_some() || !details.is_empty() {
+        } else if event.subject.is_some() || details.iter().any(|(name, _)| *name != "Door") {
             self.subject(xml, &details);
         }
     }
