@@ -144,7 +144,20 @@ class Gantry(Server):
         self.version = first_line([str(binary), "--version"])
 
     def command(self) -> list[str]:
-        return [str(self.binary), "serve", "--data", str(self.data / "archive"), "--http", f"127.0.0.1:{self.http}", "--dicom", f"127.0.0.1:{self.dicom}"]
+        return [str(self.binary), "serve", "--demo", "--data", str(self.data / "archive"), "--http", f"127.0.0.1:{self.http}", "--dicom", f"127.0.0.1:{self.dicom}"]
+
+
+class GantryPlain(Gantry):
+    """The same, with nothing encrypted: to see what encryption costs."""
+
+    name = "gantry-plain"
+    remark = "[encryption] enabled = false"
+
+    def prepare(self) -> None:
+        (self.data / "gantry.toml").write_text("[encryption]\nenabled = false\n")
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--config", str(self.data / "gantry.toml")]
 
 
 class Orthanc(Server):

@@ -20,7 +20,7 @@ from conftest import eventually
 from gantry import Archive, run
 from sources import SHARED, pydicom_files
 
-COMMANDS = ["serve", "import", "export", "echo", "send", "commit", "find", "get", "move", "reindex", "verify", "check-config", "stats", "demo", "cat"]
+COMMANDS = ["serve", "import", "export", "echo", "send", "commit", "find", "get", "move", "reindex", "verify", "check-config", "stats", "demo", "cat", "user", "token"]
 
 
 def test_help_names_every_command_and_has_examples():
@@ -49,7 +49,7 @@ def test_settings_from_the_environment(tmp_path):
     import os
     import select
 
-    process = subprocess.Popen([str(gantry.BINARY), "serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {
+    process = subprocess.Popen([str(gantry.BINARY), "serve", "--demo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {
         "GANTRY_DATA": str(tmp_path / "from-environment"), "GANTRY_HTTP": "127.0.0.1:0", "GANTRY_DICOM": "127.0.0.1:0", "GANTRY_AE_TITLE": "FROMENV"})
     try:
         assert select.select([process.stdout], [], [], 30)[0]

@@ -194,7 +194,7 @@ def test_killed_while_it_starts(tmp_path):
     archive.kill()
     for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
         archive.process = __import__("subprocess").Popen(
-            [str(gantry.BINARY), "serve", "--data", str(archive.data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"], stdout=-3, stderr=-3)
+            [str(gantry.BINARY), "serve", "--demo", "--data", str(archive.data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"], stdout=-3, stderr=-3)
         time.sleep(delay)
         archive.kill()
     archive.start()
@@ -217,7 +217,7 @@ def test_sigterm_drains(tmp_path):
 
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
     archive = Archive(tmp_path / "archive").start()
-    done = gantry.run("serve", "--data", archive.data, "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", check=False, timeout=30)
+    done = gantry.run("serve", "--demo", "--data", archive.data, "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", check=False, timeout=30)
     assert done.returncode != 0
     assert done.stderr.strip()
     assert archive.store(make.instance()) == [0]

@@ -7,6 +7,7 @@ use gantry_archive::config::ArchiveConfig;
 use gantry_archive::peers::Peer;
 use gantry_audit::AuditSettings;
 use gantry_core::ae_title::AeTitle;
+use gantry_identity::IdentitySettings;
 use gantry_keys::EncryptionConfig;
 use gantry_serve_dimse::DimseConfig;
 use gantry_serve_http::HttpConfig;
@@ -29,6 +30,8 @@ pub struct Configuration {
     pub dicom: DimseConfig,
     /// `[audit]` and `[[audit.collector]]`: the audit trail, and where it is sent.
     pub audit: AuditSettings,
+    /// `[identity]`: people, logins, tokens.
+    pub identity: IdentitySettings,
     /// `[encryption]`: whether what is stored is encrypted, and where the master key is.
     pub encryption: EncryptionConfig,
     /// `[log]`.

@@ -173,3 +173,9 @@ CREATE TABLE break_glass (
     review_note TEXT
 ) STRICT;
 CREATE INDEX break_glass_person ON break_glass (person, ends);
+
+-- What commands did, for the server to tell the audit trail of: only one process writes that.
+CREATE TABLE untold_event (
+    id INTEGER PRIMARY KEY,
+    event TEXT NOT NULL
+) STRICT;

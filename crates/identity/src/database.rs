@@ -7,7 +7,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// All migrations in order; the first brings an empty database to version 1.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
@@ -24,18 +23,11 @@ pub(crate) fn open(path: &Path, key: Option<&SecretKey>) -> Result<Connection> {
         .write(true)
         .mode(0o600)
         .open(path)?;
+    gantry_sqlite::convert(path, key, None).map_err(|error| unreadable(error, path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    if let Some(key) = key {
-        let hex = key.to_hex();
-        let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{}'\"", hex.as_str()));
-        connection.execute_batch(&pragma)?;
-    }
     connection.busy_timeout(WAIT_MAX)?;
-    // The first statement that reads: with a wrong key it fails.
-    connection
-        .pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))
-        .map_err(|error| unreadable(error, path))?;
+    gantry_sqlite::unlock(&connection, key).map_err(|error| unreadable(error, path))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Whoever was told that a token is revoked relies on it.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -46,14 +38,10 @@ pub(crate) fn open(path: &Path, key: Option<&SecretKey>) -> Result<Connection> {
     Ok(connection)
 }
 
-fn unreadable(error: rusqlite::Error, path: &Path) -> IdentityError {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            IdentityError::Unreadable {
-                path: path.to_owned(),
-            }
-        }
-        _ => error.into(),
+fn unreadable(error: gantry_sqlite::Error, path: &Path) -> IdentityError {
+    IdentityError::Unreadable {
+        path: path.to_owned(),
+        source: Box::new(error),
     }
 }
 

@@ -54,10 +54,12 @@ pub enum IdentityError {
         known: u32,
     },
     /// The file cannot be read: it is damaged, or the key is another one.
-    #[error("{} cannot be opened: it is damaged or was encrypted with another key", path.display())]
+    #[error("{} cannot be opened: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: Box<gantry_sqlite::Error>,
     },
     /// What is stored cannot be understood.
     #[error("{0} of the identity database is damaged")]

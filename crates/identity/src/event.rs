@@ -1,11 +1,12 @@
 //! What happened to people and their rights, for whoever keeps the audit trail.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who does something to people, roles, tokens…
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The login, once known.
     pub login: Option<String>,
@@ -36,7 +37,8 @@ impl Actor {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum EventKind {
     SetUp,
@@ -108,7 +110,7 @@ impl EventKind {
 }
 
 /// One thing that happened. It holds no secret and no password.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdentityEvent {
     /// When, in microseconds since 1970.
     pub at: i64,

@@ -10,12 +10,13 @@ use crate::memory::Memory;
 use crate::pending::Pending;
 use crate::sealed::Sealer;
 use crate::settings::IdentitySettings;
-use crate::{database, lock_out};
+use crate::{database, lock_out, random, stored};
 use gantry_core::secret::SecretKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use zeroize::Zeroizing;
 
 /// The database's name in the data folder.
 pub const FILE_NAME: &str = "identity.sqlite";
@@ -32,6 +33,9 @@ pub struct Identity {
     pub(crate) memory: Memory,
     pub(crate) tickets: Pending<Ticket>,
     pub(crate) directory: RwLock<Option<Arc<dyn Directory>>>,
+    /// What commands on this machine show to the server while it runs; never written to the
+    /// database.
+    pub(crate) command_secret: Zeroizing<String>,
     sink: RwLock<Option<EventSink>>,
     /// Counts changes of what anybody may do; what was remembered before a change is void.
     changes: AtomicU64,
@@ -90,6 +94,7 @@ impl Identity {
             sealer: Sealer::new(key.as_ref()),
             memory: Memory::new()?,
             tickets: Pending::default(),
+            command_secret: random::secret()?,
             directory: RwLock::new(None),
             settings,
             clock,
@@ -105,10 +110,30 @@ impl Identity {
         &self.settings
     }
 
-    /// Where events go from now on.
-    pub fn set_event_sink(&self, sink: EventSink) {
-        let mut place = self.sink.write().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(sink);
+    /// A secret that stands for commands on this machine, until the server ends. Whoever can read
+    /// the data folder may be told it: they could read the archive itself.
+    pub fn command_secret(&self) -> &str {
+        &self.command_secret
+    }
+
+    /// Where events go from now on, and those that were kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn set_event_sink(&self, sink: EventSink) -> Result<()> {
+        *self.sink.write().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        self.tell_kept()
+    }
+
+    /// Looks after what other processes have changed: commands, mostly.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn look_around(&self) -> Result<()> {
+        if self.look_for_changes_elsewhere()? {
+            self.tell_kept()?;
+        }
+        Ok(())
     }
 
     /// Removes what has ended: sessions, links, old failures.
@@ -162,17 +187,19 @@ impl Identity {
     }
 
     /// Looks whether another process has written, and counts it as a change.
-    pub(crate) fn look_for_changes_elsewhere(&self) -> Result<()> {
+    pub(crate) fn look_for_changes_elsewhere(&self) -> Result<bool> {
         let mut database = self.lock();
         let version = data_version(&database.connection)?;
-        if version != database.data_version {
+        let is_changed = version != database.data_version;
+        if is_changed {
             database.data_version = version;
             self.changes.fetch_add(1, Ordering::SeqCst);
         }
-        Ok(())
+        Ok(is_changed)
     }
 
-    /// Tells of something that happened.
+    /// Tells of something that happened. Without anybody to tell, it is kept for the next who
+    /// listens.
     pub(crate) fn tell(&self, event: IdentityEvent) {
         let event = IdentityEvent {
             at: self.clock.now(),
@@ -184,10 +211,49 @@ impl Identity {
             credential = event.actor.credential,
             "identity"
         );
-        let sink = self.sink.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = sink.clone() {
+        if let Some(sink) = self.sink() {
             sink(event);
+        } else if let Err(error) = self.keep(&event) {
+            tracing::error!(%error, "an event is not in the audit trail");
         }
+    }
+
+    fn keep(&self, event: &IdentityEvent) -> Result<()> {
+        let event = stored::write(event)?;
+        self.write(|transaction| {
+            transaction.execute("INSERT INTO untold_event (event) VALUES (?1)", [event])?;
+            Ok(())
+        })
+    }
+
+    fn tell_kept(&self) -> Result<()> {
+        let Some(sink) = self.sink() else {
+            return Ok(());
+        };
+        let kept: Vec<(i64, String)> = self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id, event FROM untold_event ORDER BY id")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })?;
+        for (id, event) in kept {
+            match stored::read(&event, "an event") {
+                Ok(event) => sink(event),
+                Err(error) => tracing::error!(%error, "an event is not in the audit trail"),
+            }
+            self.write(|transaction| {
+                transaction.execute("DELETE FROM untold_event WHERE id = ?1", [id])?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn sink(&self) -> Option<EventSink> {
+        self.sink
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Database> {

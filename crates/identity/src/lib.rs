@@ -37,6 +37,7 @@ mod stored;
 mod testing;
 mod token;
 mod totp;
+mod words;
 
 pub use break_glass::BreakGlass;
 pub use caller::{Caller, CallerKind, Credential};
@@ -55,3 +56,4 @@ pub use settings::IdentitySettings;
 pub use share::{NewShare, OpenedShare, Share};
 pub use token::{NewToken, Token};
 pub use totp::TotpEnrolment;
+pub use words::describe;

@@ -38,7 +38,10 @@ impl Identity {
         // The estimate looks at the beginning only; its time grows fast with the length.
         let beginning: String = password.chars().take(72).collect();
         let estimate = zxcvbn::zxcvbn(&beginning, &words);
-        let score = u8::from(estimate.score());
+        let mut score = u8::from(estimate.score());
+        if is_made_of(&beginning, &words) {
+            score = score.min(1);
+        }
         let length = password.chars().count();
         let mut warning = String::new();
         let mut suggestions = Vec::new();
@@ -97,6 +100,20 @@ impl Identity {
         by: &Actor,
     ) -> Result<()> {
         let now = self.clock.now();
+        let person = self.prove_password(person, present, by)?;
+        let hash = self.hash_new_password(new, &about(&person))?;
+        self.change(|transaction| set(transaction, person.id, &hash, session, now))?;
+        self.tell_changed(&person, by);
+        Ok(())
+    }
+
+    /// Checks the password of somebody who is logged in, before something that whoever finds the
+    /// browser open must not do.
+    ///
+    /// # Errors
+    /// When it is wrong, too many were, or there is none.
+    pub fn prove_password(&self, person: i64, present: &str, by: &Actor) -> Result<Person> {
+        let now = self.clock.now();
         let person = self.person(person)?;
         let kept = self.read(|connection| password_of(connection, person.id))?;
         // Accounts of an identity provider have none: it is not for them to make one here.
@@ -132,10 +149,7 @@ impl Identity {
             return Err(IdentityError::WrongCredentials);
         }
         self.write(|transaction| attempt.succeeded(transaction))?;
-        let hash = self.hash_new_password(new, &about(&person))?;
-        self.change(|transaction| set(transaction, person.id, &hash, session, now))?;
-        self.tell_changed(&person, by);
-        Ok(())
+        Ok(person)
     }
 
     /// Sets the password of a person without asking for the present one: for commands.
@@ -235,6 +249,17 @@ impl Identity {
             .about(format!("person {}", person.login));
         self.tell(event);
     }
+}
+
+/// Whether hardly anything is left of a password without the words.
+fn is_made_of(password: &str, words: &[&str]) -> bool {
+    let mut rest = password.to_lowercase();
+    let mut words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    for word in words {
+        rest = rest.replace(&word, "");
+    }
+    rest.chars().filter(|c| c.is_alphanumeric()).count() < 6
 }
 
 /// What others may know of a person, and a password must not be.

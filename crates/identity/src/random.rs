@@ -103,7 +103,7 @@ mod tests {
         let token = token().unwrap();
         assert!(is_token(&token));
         assert_ne!(*token, *super::token().unwrap());
-        let wrong = token.replacen(|c: char| c == 'a', "b", 1);
+        let wrong = token.replacen('a', "b", 1);
         if wrong != *token {
             assert!(!is_token(&wrong));
         }

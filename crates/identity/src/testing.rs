@@ -55,7 +55,9 @@ pub(crate) fn bench_with(settings: IdentitySettings) -> Bench {
     .unwrap();
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&events);
-    identity.set_event_sink(Arc::new(move |event| sink.lock().unwrap().push(event)));
+    identity
+        .set_event_sink(Arc::new(move |event| sink.lock().unwrap().push(event)))
+        .unwrap();
     Bench {
         identity: Arc::new(identity),
         by: Actor {

@@ -5,17 +5,59 @@ use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
 use gantry_core::access::Access;
 use gantry_core::principal::{Door, Principal};
-use std::net::SocketAddr;
+use gantry_identity::Caller;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// The one who asks over HTTP.
-pub fn principal(peer: Option<SocketAddr>) -> Principal {
-    let address = peer.map(|peer| peer.ip().to_canonical());
+/// Somebody who has not said who they are.
+pub fn stranger(address: Option<IpAddr>) -> Principal {
     Principal {
         address,
-        access: Arc::new(Access::unlimited("nobody has to log in")),
         ..Principal::unknown(Door::Http)
     }
+}
+
+/// Everybody, where nobody has to log in.
+pub fn everybody(address: Option<IpAddr>) -> Principal {
+    Principal {
+        access: Arc::new(Access::unlimited("demo")),
+        ..stranger(address)
+    }
+}
+
+/// Somebody who was recognised.
+pub fn known(caller: &Caller, address: Option<IpAddr>) -> Principal {
+    Principal {
+        user: caller.login.clone(),
+        credential: Some(caller.credential.clone()),
+        access: Arc::clone(&caller.access),
+        ..stranger(address)
+    }
+}
+
+/// The address a request comes from: the peer's, or, when the peer is a proxy that is trusted,
+/// the last one that it has not written itself.
+pub fn address(
+    peer: Option<SocketAddr>,
+    headers: &HeaderMap,
+    trusted: &[IpAddr],
+) -> Option<IpAddr> {
+    let peer = peer.map(|peer| peer.ip().to_canonical())?;
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|one| one.to_canonical() == *address);
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let forwarded: Vec<IpAddr> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        // What cannot be read may be anybody's: nothing before it counts.
+        .map_while(|one| one.trim().parse().ok())
+        .map(|address: IpAddr| address.to_canonical())
+        .collect();
+    let last = forwarded.iter().rev().find(|address| !is_trusted(address));
+    Some(last.copied().unwrap_or(peer))
 }
 
 /// The address of this server as the client sees it, without a slash at the end:
@@ -154,6 +196,22 @@ mod tests {
             ],
             "https://pacs/gantry",
         );
+    }
+
+    #[test]
+    fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
+        let peer = Some(SocketAddr::from(([10, 0, 0, 1], 5)));
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-forwarded-for",
+            "6.6.6.6, 9.9.9.9, 10.0.0.1".parse().unwrap(),
+        );
+        assert_eq!(address(peer, &headers, &[]), Some(proxy));
+        let last: IpAddr = "9.9.9.9".parse().unwrap();
+        assert_eq!(address(peer, &headers, &[proxy]), Some(last));
+        assert_eq!(address(peer, &HeaderMap::new(), &[proxy]), Some(proxy));
+        assert_eq!(address(None, &headers, &[proxy]), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use gantry_core::access::Right;
 use gantry_core::level::Level;
 use gantry_core::principal::Principal;
 use gantry_core::uid::Uid;
+use gantry_identity::{Caller, Identity};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub const DICOM_WEB: &str = "/dicom-web";
 pub struct Context {
     /// The use cases.
     pub archive: Arc<Archive>,
+    /// Who may come in; nothing where nobody has to log in.
+    pub identity: Option<Arc<Identity>>,
     /// The settings.
     pub config: Arc<HttpConfig>,
     /// The address of the listener.
@@ -41,8 +44,14 @@ pub struct Context {
 
 impl Context {
     /// What the handlers of one listener share.
-    pub fn new(archive: Arc<Archive>, config: Arc<HttpConfig>, listening: SocketAddr) -> Self {
+    pub fn new(
+        archive: Arc<Archive>,
+        identity: Option<Arc<Identity>>,
+        config: Arc<HttpConfig>,
+        listening: SocketAddr,
+    ) -> Self {
         Self {
+            identity,
             bodies: BodyCache::new(config.metadata_cache_bytes),
             archive,
             config,
@@ -55,8 +64,10 @@ impl Context {
 /// What a request says, beside its path and body.
 #[derive(Debug)]
 pub struct Asked {
-    /// Who asks.
+    /// Who asks, for the archive.
     pub principal: Arc<Principal>,
+    /// Who asks, if they have logged in.
+    pub caller: Option<Arc<Caller>>,
     /// The path and the query as they came.
     pub uri: Uri,
     /// The query, decoded.
@@ -108,9 +119,11 @@ impl FromRequestParts<Context> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<SocketAddr>().copied();
+        // Without the gate nobody is anybody.
+        let principal = parts.extensions.get::<Arc<Principal>>().cloned();
         Ok(Self {
-            principal: Arc::new(caller::principal(peer)),
+            principal: principal.unwrap_or_else(|| Arc::new(caller::stranger(None))),
+            caller: parts.extensions.get::<Arc<Caller>>().cloned(),
             uri: parts.uri.clone(),
             query: QueryString::parse(parts.uri.query())?,
             server_url: caller::base_url(
@@ -248,7 +261,8 @@ pub(crate) mod tests {
             headers.append(name, value.parse().unwrap());
         }
         Asked {
-            principal: Arc::new(caller::principal(None)),
+            principal: Arc::new(caller::everybody(None)),
+            caller: None,
             uri: Uri::default(),
             query: QueryString::default(),
             headers,

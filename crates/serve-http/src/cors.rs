@@ -19,7 +19,7 @@ use std::sync::Arc;
 const EXPOSED: &str = "Content-Type, Content-Length, Content-Location, Content-Range, \
                        Content-Encoding, Accept-Ranges, ETag, Location, Retry-After, Warning";
 /// Methods that pages may use.
-const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// Seconds for which a browser may remember a preflight; browsers cap it at two hours or a day.
 const MAX_AGE: &str = "86400";
 

@@ -7,6 +7,7 @@
 pub mod accept;
 mod access_log;
 mod api;
+mod audit;
 mod body_cache;
 mod browser_headers;
 mod bulk_path;
@@ -20,6 +21,7 @@ mod context;
 mod cors;
 mod dicomweb;
 mod frame_choice;
+mod identity;
 mod markup;
 pub mod media_type;
 mod model;

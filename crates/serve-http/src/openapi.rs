@@ -24,7 +24,27 @@ pub fn document(operations: &[Operation]) -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "paths": paths,
+        "security": [{ "session": [] }, { "bearer": [] }, { "basic": [] }],
         "components": {
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "gantry_session",
+                    "description": "Over HTTPS its name begins with __Host-. Requests that change \
+                                    something also show X-CSRF-Token.",
+                },
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token, or a token of the site's identity provider.",
+                },
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "Login and password, or login and API token.",
+                },
+            },
             "schemas": {
                 "Problem": {
                     "type": "object",
@@ -54,6 +74,11 @@ fn describe(operation: &Operation) -> Value {
         "parameters": parameters(operation),
         "responses": responses(operation),
     });
+    if operation.is_public
+        && let Some(description) = description.as_object_mut()
+    {
+        description.insert("security".into(), json!([]));
+    }
     if !operation.consumes.is_empty()
         && let Some(description) = description.as_object_mut()
     {
@@ -100,6 +125,15 @@ fn describe_path_parameter(name: &str) -> &'static str {
         "instance" => "SOP Instance UID",
         "transaction" => "Transaction UID",
         "frames" => "Frame numbers, counted from 1, separated by commas",
+        "person" => "Number of a person",
+        "session" => "Number of a session",
+        "token" => "Number of a token",
+        "share" => "Number of a share",
+        "grant" => "Number of a grant",
+        "passkey" => "Number of a passkey",
+        "access" => "Number of a break-glass access",
+        "role" => "Name of a role",
+        "provider" => "Name of an identity provider",
         "path" => "Tag of an element; inside sequences tags and item numbers (from 0) in turn",
         _ => "Part of the path",
     }
@@ -107,14 +141,20 @@ fn describe_path_parameter(name: &str) -> &'static str {
 
 fn responses(operation: &Operation) -> Value {
     let mut responses = Map::new();
-    for status in operation.statuses {
+    let mut statuses = operation.statuses.to_vec();
+    if !operation.is_public {
+        statuses.extend([401, 403, 429]);
+    }
+    statuses.sort_unstable();
+    statuses.dedup();
+    for status in &statuses {
         let reason = axum::http::StatusCode::from_u16(*status)
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or("Other");
         let mut response = json!({ "description": reason });
         let types: &[&str] = match status {
-            200 | 206 => operation.produces,
+            200 | 201 | 206 => operation.produces,
             // A store request that failed as a whole is answered with the response module too.
             202 | 409 if operation.id.starts_with("store") => operation.produces,
             400.. => &["application/problem+json"],

@@ -52,6 +52,7 @@ const RETRY_AFTER_SECONDS: &str = "5";
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
+    kind: Option<(&'static str, &'static str)>,
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -61,6 +62,7 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
+            kind: None,
             detail: detail.into(),
             headers: Vec::new(),
         }
@@ -108,6 +110,12 @@ impl Problem {
         }
     }
 
+    /// Says which problem it is: a word that stays the same, for programs, and a title for people.
+    pub fn named(mut self, word: &'static str, title: &'static str) -> Self {
+        self.kind = Some((word, title));
+        self
+    }
+
     /// Adds a header field to the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -127,9 +135,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (kind, title) = match self.kind {
+            Some((word, title)) => (format!("urn:gantry:problem:{word}"), title),
+            None => {
+                let reason = self.status.canonical_reason().unwrap_or("error");
+                ("about:blank".to_owned(), reason)
+            }
+        };
         let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("error"),
+            "type": kind,
+            "title": title,
             "status": self.status.as_u16(),
             "detail": self.detail,
         });

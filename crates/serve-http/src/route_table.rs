@@ -3,10 +3,12 @@
 mod described;
 
 use crate::api::{header, health, status, studies};
+use crate::audit;
 use crate::dicomweb::{
     bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido,
     rendered, stow, thumbnail, wado_uri,
 };
+use crate::identity;
 use crate::routes::{Operation, Place, Routes};
 use crate::start_page;
 use described::{
@@ -38,7 +40,8 @@ pub fn routes() -> Routes {
     let routes = capability_routes(Routes::default());
     let routes = commitment_routes(store_routes(search_routes(routes)));
     let routes = rendered_routes(retrieve_routes(routes));
-    page_routes(api_routes(remove_routes(routes)))
+    let routes = page_routes(api_routes(remove_routes(routes)));
+    audit::routes::add(identity::routes::add(routes))
 }
 
 fn capability_routes(mut routes: Routes) -> Routes {
@@ -287,18 +290,22 @@ fn page_routes(routes: Routes) -> Routes {
         Operation::get(path, id, summary)
             .produces(&["text/plain"])
             .answers(statuses)
+            .public()
     };
     let live = text("/livez", "livez", "The process answers", &[200]);
     let ready = text("/readyz", "readyz", "The archive answers", &[200, 503]);
     let page = Operation::get("/", "startPage", "The start page")
         .produces(&["text/html"])
-        .answers(&[200, 304]);
+        .answers(&[200, 304])
+        .public();
     let file = Operation::get("/start/{file}", "startPageFile", "A file of the start page")
         .produces(&["text/javascript", "text/css", "image/svg+xml"])
-        .answers(&[200, 304, 404]);
+        .answers(&[200, 304, 404])
+        .public();
     let icon = Operation::get("/favicon.ico", "icon", "The icon")
         .produces(&["image/svg+xml"])
-        .answers(&[200, 304]);
+        .answers(&[200, 304])
+        .public();
     routes
         .add(live, health::livez)
         .add(ready, health::readyz)

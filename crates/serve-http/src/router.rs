@@ -6,6 +6,7 @@ use crate::config::HttpConfig;
 use crate::context::Context;
 use crate::cors::{self, Cors};
 use crate::dicomweb::capabilities::Table;
+use crate::identity::gate::{self, Gate};
 use crate::problem::Problem;
 use crate::rate_limit::{self, RateLimits};
 use crate::redirect::{self, Redirect};
@@ -14,22 +15,30 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use gantry_archive::Archive;
+use gantry_identity::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The service.
-pub fn build(archive: Arc<Archive>, config: Arc<HttpConfig>, listening: SocketAddr) -> Router {
+pub fn build(
+    archive: Arc<Archive>,
+    identity: Option<Arc<Identity>>,
+    config: Arc<HttpConfig>,
+    listening: SocketAddr,
+) -> Router {
     let cors = Cors::new(&config.cors_origins);
     let (router, operations) = route_table::routes().into_parts();
     let document = health::Document(Arc::new(openapi::document(&operations)));
     let limits = RateLimits::new(&config);
     let browser = browser_headers::Policy::new(&config);
     let redirect = Redirect::new(&config);
-    let context = Context::new(archive, config, listening);
+    let context = Context::new(archive, identity, config, listening);
+    let gate = Gate::new(context.clone(), &operations);
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(limits.clone(), rate_limit::of_principal))
+        .layer(from_fn_with_state(gate, gate::layer))
         .layer(Extension(document))
         .layer(Extension(Table(operations.into())))
         .layer(compression::layer())

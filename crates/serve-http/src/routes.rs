@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, on};
 /// What one method of one path does.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
-    /// GET, POST, DELETE or OPTIONS. HEAD goes with GET.
+    /// HEAD goes with GET.
     pub method: Method,
     /// The path as axum writes it: `/studies/{study}`, `/bulkdata/{*path}`.
     pub path: &'static str,
@@ -25,6 +25,8 @@ pub struct Operation {
     pub produces: &'static [&'static str],
     /// Status codes it may answer with.
     pub statuses: &'static [u16],
+    /// Whether it answers those who have not logged in.
+    pub is_public: bool,
 }
 
 impl Operation {
@@ -43,6 +45,7 @@ impl Operation {
             consumes: &[],
             produces: &[],
             statuses: &[200],
+            is_public: false,
         }
     }
 
@@ -56,6 +59,16 @@ impl Operation {
         Self::new(Method::Post, path, id, summary)
     }
 
+    /// As [`Self::get`], of PUT.
+    pub const fn put(path: &'static str, id: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::Put, path, id, summary)
+    }
+
+    /// As [`Self::get`], of PATCH.
+    pub const fn patch(path: &'static str, id: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::Patch, path, id, summary)
+    }
+
     /// As [`Self::get`], of DELETE.
     pub const fn delete(path: &'static str, id: &'static str, summary: &'static str) -> Self {
         Self::new(Method::Delete, path, id, summary)
@@ -64,6 +77,14 @@ impl Operation {
     /// As [`Self::get`], of OPTIONS.
     pub const fn options(path: &'static str, id: &'static str, summary: &'static str) -> Self {
         Self::new(Method::Options, path, id, summary)
+    }
+
+    /// For everybody, logged in or not.
+    pub const fn public(self) -> Self {
+        Self {
+            is_public: true,
+            ..self
+        }
     }
 
     /// With these query parameters.
@@ -94,6 +115,10 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
     /// DELETE.
     Delete,
     /// OPTIONS.
@@ -106,6 +131,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
         }
@@ -116,6 +143,8 @@ impl Method {
             // HEAD is answered by GET's handler.
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
             Self::Delete => MethodFilter::DELETE,
             Self::Options => MethodFilter::OPTIONS,
         }

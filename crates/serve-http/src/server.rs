@@ -6,6 +6,7 @@ use crate::router;
 use axum::Router;
 use axum::extract::Request;
 use gantry_archive::Archive;
+use gantry_identity::Identity;
 use gantry_tls::Acceptor;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -61,13 +62,15 @@ impl Listeners {
 }
 
 /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge, or agreed on with TLS) until `shutdown` is
-/// ready, then lets open requests finish.
+/// ready, then lets open requests finish. Without `identity` nobody has to log in, and everybody
+/// may do everything.
 ///
 /// # Errors
 /// When a listener breaks.
 pub async fn serve(
     listeners: impl Into<Listeners>,
     archive: Arc<Archive>,
+    identity: Option<Arc<Identity>>,
     config: HttpConfig,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -85,7 +88,7 @@ pub async fn serve(
     let (open, closing) = watch::channel(());
     let door = Door {
         builder: Arc::new(connection_builder(&config)),
-        router: router::build(archive, Arc::clone(&config), address),
+        router: router::build(archive, identity, Arc::clone(&config), address),
         config,
         closing,
     };

@@ -62,7 +62,9 @@ pub fn run(demo: Demo) -> anyhow::Result<ExitCode> {
         .build()?;
     let reached = runtime.block_on(async {
         match &demo.to {
-            Some(address) => Ok(Reached::Server(DicomWeb::new(address).map_err(usage)?)),
+            Some(address) => Ok(Reached::Server(
+                DicomWeb::of_environment(address).map_err(usage)?,
+            )),
             None => demo.data.reach_or_make().await,
         }
     })?;

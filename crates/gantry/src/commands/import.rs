@@ -106,7 +106,9 @@ fn import_to_archive(import: &Import) -> anyhow::Result<ExitCode> {
         .build()?;
     let reached = runtime.block_on(async {
         match &import.to {
-            Some(address) => Ok(Reached::Server(DicomWeb::new(address).map_err(usage)?)),
+            Some(address) => Ok(Reached::Server(
+                DicomWeb::of_environment(address).map_err(usage)?,
+            )),
             None => import.data.reach_or_make().await,
         }
     })?;

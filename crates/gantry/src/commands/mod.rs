@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod audit;
+mod audit_trail;
 mod cat;
 mod cert;
 mod check_config;
@@ -14,9 +16,11 @@ mod files;
 mod find;
 mod get;
 mod header;
+mod identity_trail;
 mod import;
 mod keys;
 mod r#move;
+mod people;
 mod random;
 mod reach;
 mod reindex;
@@ -26,7 +30,9 @@ mod send;
 mod serve;
 mod source;
 mod stats;
+mod token;
 pub mod usage;
+mod user;
 mod verify;
 
 use std::process::ExitCode;
@@ -54,6 +60,9 @@ pub enum Command {
     Get(get::Get),
     Move(r#move::Move),
     Conformance(conformance::Conformance),
+    Audit(audit::Audit),
+    User(user::User),
+    Token(token::Token),
     #[command(hide = true)]
     CodecWorker(codec_worker::CodecWorker),
 }
@@ -93,6 +102,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(get) => get::run(&get),
         Command::Move(command) => r#move::run(&command),
         Command::Conformance(conformance) => conformance::run(&conformance),
+        Command::Audit(audit) => audit::run(&audit),
+        Command::User(user) => user::run(&user),
+        Command::Token(token) => token::run(&token),
     }
 }
 

@@ -85,12 +85,14 @@ fn server_of(data: &Path) -> anyhow::Result<DicomWeb> {
     let http = text("http")
         .or_else(|| text("https"))
         .with_context(|| format!("{} has no address", path.display()))?;
+    let token = text("token");
     let ca = Folder::of(data).ca_certificate();
     // A server that listens on all addresses is reached on this machine's own.
     let http = http
         .replace("//0.0.0.0:", "//127.0.0.1:")
         .replace("//[::]:", "//[::1]:");
-    DicomWeb::trusting(&http, ca.is_file().then_some(ca.as_path()))
+    DicomWeb::trusting(&http, ca.is_file().then_some(ca.as_path()))?
+        .with_token(token.unwrap_or_default())
 }
 
 #[cfg(test)]

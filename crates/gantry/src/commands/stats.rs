@@ -32,7 +32,7 @@ pub fn run(stats: &Stats) -> anyhow::Result<ExitCode> {
         .build()?;
     let counts = runtime.block_on(async {
         let reached = match &stats.from {
-            Some(address) => Reached::Server(DicomWeb::new(address).map_err(usage)?),
+            Some(address) => Reached::Server(DicomWeb::of_environment(address).map_err(usage)?),
             None => stats.data.reach().await?,
         };
         let counts = counts(&reached).await;

@@ -7,7 +7,7 @@ use gantry_tls::{ClientConfig, Connector, TlsConfig};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WARNING};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The path of the services when the address has none.
 const DEFAULT_PATH: &str = "/dicom-web";
+/// The environment variable with an API token.
+const TOKEN_VARIABLE: &str = "GANTRY_TOKEN";
 
 /// The environment variable that names a file of authorities (PEM).
 const CA_VARIABLE: &str = "GANTRY_CA";
@@ -36,6 +38,8 @@ pub struct DicomWeb {
     client: Client<HttpsConnector<HttpConnector>, Body>,
     /// Without a slash at the end.
     base: String,
+    /// What says who asks.
+    authorization: Option<HeaderValue>,
 }
 
 /// An answer, read whole.
@@ -95,6 +99,27 @@ impl DicomWeb {
         Ok(Self {
             client,
             base: format!("{scheme}://{authority}{path}"),
+            authorization: None,
+        })
+    }
+
+    /// The server at `address`, asked with the API token in the environment, if there is one.
+    pub fn of_environment(address: &str) -> anyhow::Result<Self> {
+        let token = std::env::var(TOKEN_VARIABLE).unwrap_or_default();
+        Self::new(address)?.with_token(&token)
+    }
+
+    /// Shows a token with every request; an empty one is none.
+    pub fn with_token(self, token: &str) -> anyhow::Result<Self> {
+        if token.is_empty() {
+            return Ok(self);
+        }
+        let mut field = HeaderValue::from_str(&format!("Bearer {token}"))
+            .context("the API token is not one")?;
+        field.set_sensitive(true);
+        Ok(Self {
+            authorization: Some(field),
+            ..self
         })
     }
 
@@ -153,7 +178,10 @@ impl DicomWeb {
         read_answer(self.send(request).await?).await
     }
 
-    async fn send(&self, request: Request<Body>) -> anyhow::Result<Response<Incoming>> {
+    async fn send(&self, mut request: Request<Body>) -> anyhow::Result<Response<Incoming>> {
+        if let Some(field) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, field.clone());
+        }
         self.client
             .request(request)
             .await

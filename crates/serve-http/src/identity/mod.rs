@@ -1,0 +1,17 @@
+//! Logging in, and the API for people, roles, tokens, shares and break-glass.
+
+mod access;
+mod answer;
+mod cookie;
+mod credential;
+pub mod gate;
+mod login;
+mod me;
+mod origin;
+mod people;
+mod roles;
+pub mod routes;
+mod second_factor;
+mod shares;
+mod tokens;
+mod visitor;
