@@ -13,7 +13,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use gantry_audit::export::{CSV_HEADER, bundle, csv_line, rfc3339};
 use gantry_audit::{Filter, Kind, Page, Recorded};
 use serde_json::{Value, json};
@@ -129,6 +129,7 @@ pub fn plain(recorded: &Recorded) -> Value {
 /// All events of a filter, page by page.
 fn all_as_csv(trail: Trail, filter: Filter, before: Option<u64>) -> Response {
     let state = Some((trail, filter, before, true));
+    // The body may be polled again after its end.
     let pages = stream::unfold(state, |state| async move {
         let (trail, filter, before, is_first) = state?;
         let read = {
@@ -151,7 +152,8 @@ fn all_as_csv(trail: Trail, filter: Filter, before: Option<u64>) -> Response {
             .before
             .map(|before| (trail, filter, Some(before), false));
         Some((Ok(Bytes::from(text)), rest))
-    });
+    })
+    .fuse();
     let mut response = reply::with_stream("text/csv; charset=utf-8; header=present", None, pages);
     let name = HeaderValue::from_static("attachment; filename=\"audit.csv\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
