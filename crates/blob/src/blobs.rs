@@ -333,16 +333,20 @@ impl BlobReader {
             .fill_from(object, self.chunk_start, &mut self.chunk, Patience::Wait);
         filled.map_err(|stop| {
             self.chunk.clear();
-            match stop {
-                Stop::Disk(error) => error,
-                Stop::Changed | Stop::WouldWait => io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    BlobError::Unauthentic {
-                        location: self.location,
-                    },
-                ),
-            }
+            self.stopped(stop)
         })
+    }
+
+    fn stopped(&self, stop: Stop) -> io::Error {
+        match stop {
+            Stop::Disk(error) => error,
+            Stop::Changed | Stop::WouldWait => io::Error::new(
+                io::ErrorKind::InvalidData,
+                BlobError::Unauthentic {
+                    location: self.location,
+                },
+            ),
+        }
     }
 
     fn read_decrypted(&mut self, object: &Object, front: &mut [u8]) -> io::Result<usize> {
@@ -354,6 +358,12 @@ impl BlobReader {
             skip.is_some_and(|skip| skip < reader.chunk.len() as u64)
         };
         if !is_inside(self) {
+            if front.len() >= CHUNK_LENGTH {
+                let filled = self.file.fill_from(object, self.at, front, Patience::Wait);
+                return filled
+                    .map(|()| front.len())
+                    .map_err(|stop| self.stopped(stop));
+            }
             self.fill_chunk(object)?;
         }
         let skip = usize::try_from(self.at - self.chunk_start).unwrap_or(usize::MAX);

@@ -7,7 +7,7 @@
 //! ```text
 //! in a pack:  salt (16), place (16), chunks     the key is derived with the salt
 //! in a file:  header (32), chunks               the key is derived with the file's name
-//! chunk:      up to 65536 bytes, tag (16)
+//! chunk:      up to 16384 bytes, tag (16)
 //! ```
 //!
 //! The nonce of a chunk is its number, and whether it is the last: chunks cannot change places,
@@ -23,12 +23,16 @@ use gantry_keys::{DataKey, KeyId};
 use std::cell::RefCell;
 
 /// Plain bytes of a chunk.
-pub(crate) const CHUNK_LENGTH: usize = 64 << 10;
+pub(crate) const CHUNK_LENGTH: usize = 16 << 10;
 /// Bytes of an authentication tag.
 pub(crate) const TAG_LENGTH: usize = 16;
 /// Bytes before the chunks of an object in a pack: salt and place.
 pub(crate) const FRONT_LENGTH: usize = 32;
 const SEALED_CHUNK_LENGTH: usize = CHUNK_LENGTH + TAG_LENGTH;
+
+/// Chunks that are read at once: together they stay in the processor's cache until they are
+/// decrypted.
+const CHUNKS_AT_ONCE: u64 = 8;
 
 /// What an object's key is derived with.
 pub(crate) type Salt = [u8; 16];
@@ -178,38 +182,59 @@ impl ObjectCipher {
         mut read: impl FnMut(u64, &mut [u8]) -> std::result::Result<(), T>,
     ) -> std::result::Result<Result<(), Changed>, T> {
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(SEALED_CHUNK_LENGTH + CHUNK_LENGTH, 0);
-            let (sealed, aside) = scratch.split_at_mut(SEALED_CHUNK_LENGTH);
+            let turn_length = SEALED_CHUNK_LENGTH * CHUNKS_AT_ONCE as usize;
+            scratch.resize(turn_length + CHUNK_LENGTH, 0);
+            let (sealed, aside) = scratch.split_at_mut(turn_length);
             let mut rest = plain;
             let mut at = offset;
             while !rest.is_empty() {
-                let index = at / CHUNK_LENGTH as u64;
-                let skip = (at % CHUNK_LENGTH as u64) as usize;
-                let (length, is_last) = self.chunk(index);
-                let Some(take) = length.checked_sub(skip).filter(|take| *take > 0) else {
-                    return Ok(Err(Changed));
-                };
-                let take = take.min(rest.len());
-                let sealed = sealed.split_at_mut(length + TAG_LENGTH).0;
-                read(chunk_offset(index), sealed)?;
-                let (to, after) = rest.split_at_mut(take);
-                let opened = if take == length {
-                    self.open(index, is_last, sealed, to)
-                } else {
-                    let aside = aside.split_at_mut(length).0;
-                    let opened = self.open(index, is_last, sealed, aside);
-                    to.copy_from_slice(aside.get(skip..skip + take).unwrap_or_default());
-                    opened
-                };
-                if opened.is_err() {
-                    to.fill(0);
-                    return Ok(Err(Changed));
+                let first = at / CHUNK_LENGTH as u64;
+                let last = (at + (rest.len() as u64 - 1)) / CHUNK_LENGTH as u64;
+                let last = last.min(first + CHUNKS_AT_ONCE - 1);
+                let before_last = (last - first) as usize * SEALED_CHUNK_LENGTH;
+                let sealed_length = before_last + self.chunk(last).0 + TAG_LENGTH;
+                let sealed = sealed.split_at_mut(sealed_length).0;
+                read(chunk_offset(first), sealed)?;
+                for (index, sealed) in (first..).zip(sealed.chunks(SEALED_CHUNK_LENGTH)) {
+                    let skip = (at % CHUNK_LENGTH as u64) as usize;
+                    match self.open_part(index, sealed, skip, rest, aside) {
+                        Ok(taken) => {
+                            rest = rest.split_at_mut(taken).1;
+                            at += taken as u64;
+                        }
+                        Err(Changed) => {
+                            rest.fill(0);
+                            return Ok(Err(Changed));
+                        }
+                    }
                 }
-                rest = after;
-                at += take as u64;
             }
             Ok(Ok(()))
         })
+    }
+
+    /// Decrypts a chunk and puts what follows its first `skip` bytes at the front of `plain`, as
+    /// far as there is room; tells how much that was.
+    fn open_part(
+        &self,
+        index: u64,
+        sealed: &[u8],
+        skip: usize,
+        plain: &mut [u8],
+        aside: &mut [u8],
+    ) -> Result<usize, Changed> {
+        let (length, is_last) = self.chunk(index);
+        let wanted = length.checked_sub(skip).filter(|wanted| *wanted > 0);
+        let wanted = wanted.ok_or(Changed)?.min(plain.len());
+        let to = plain.split_at_mut(wanted).0;
+        if wanted == length {
+            self.open(index, is_last, sealed, to)?;
+        } else {
+            let aside = aside.split_at_mut(length).0;
+            self.open(index, is_last, sealed, aside)?;
+            to.copy_from_slice(aside.get(skip..skip + wanted).ok_or(Changed)?);
+        }
+        Ok(wanted)
     }
 
     /// Encrypts `parts`, one after the other, into `sealed`.
@@ -286,10 +311,12 @@ mod tests {
     use std::convert::Infallible;
     use std::ops::Range;
 
-    /// How many chunks `range` lies in.
-    fn chunks(range: &Range<u64>) -> u64 {
+    /// Bytes of the chunks that `range` of an object lies in.
+    fn needed(cipher: &ObjectCipher, range: &Range<u64>) -> usize {
         let chunk = CHUNK_LENGTH as u64;
-        range.end.div_ceil(chunk) - range.start / chunk
+        (range.start / chunk..range.end.div_ceil(chunk))
+            .map(|index| cipher.chunk(index).0 + TAG_LENGTH)
+            .sum()
     }
 
     fn cipher(length: usize) -> ObjectCipher {
@@ -309,16 +336,16 @@ mod tests {
         sealed
     }
 
-    /// Reads, and counts the chunks that were needed.
+    /// Reads, and counts the bytes that were needed.
     fn read(
         cipher: &ObjectCipher,
         sealed: &[u8],
         range: Range<u64>,
-    ) -> (Result<Vec<u8>, Changed>, u64) {
+    ) -> (Result<Vec<u8>, Changed>, usize) {
         let mut plain = vec![0; (range.end - range.start) as usize];
         let mut count = 0;
         let outcome = cipher.read(range.start, &mut plain, |offset, to| {
-            count += 1;
+            count += to.len();
             let from = sealed.get(offset as usize..).unwrap_or_default();
             let length = to.len().min(from.len());
             to[..length].copy_from_slice(&from[..length]);
@@ -333,7 +360,8 @@ mod tests {
         prop_oneof![
             0..100_usize,
             (chunk - 2)..(chunk + 3),
-            (2 * chunk - 2)..(3 * chunk + 2)
+            (2 * chunk - 2)..(3 * chunk + 2),
+            (7 * chunk)..(18 * chunk)
         ]
     }
 
@@ -350,7 +378,7 @@ mod tests {
             let range = from.min(to) as u64..from.max(to) as u64;
             let (bytes, count) = read(&cipher(length), &sealed, range.clone());
             prop_assert_eq!(bytes.unwrap(), &plain[range.start as usize..range.end as usize]);
-            let needed = if range.is_empty() { 0 } else { chunks(&range) };
+            let needed = if range.is_empty() { 0 } else { needed(&cipher(length), &range) };
             prop_assert_eq!(count, needed);
         }
 
