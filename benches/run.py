@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from servers import ROOT, Dcmqrscp, DicomStorescp, Gantry, Orthanc, Server  # noqa: E402
+from servers import ROOT, Dcmqrscp, DicomStorescp, Gantry, GantryPlain, Orthanc, Server  # noqa: E402
 
 CLIENT = Path(os.environ.get("GANTRY_BENCH_CLIENT", ROOT / "target" / "release" / "gantry-bench-client"))
 JSON = "Accept: application/dicom+json"
@@ -292,6 +292,53 @@ class Bench:
             self.figures.add(f"16 instances of {megabytes} MB sent at once: memory", server.name, watch.highest, "MiB", target="< 512 MiB")
             server.start_empty()
 
+    def encryption(self) -> None:
+        """Gantry with encryption against itself without, in turns: rate and CPU of ingest, frames,
+        whole studies and queries."""
+        servers = [server for server in self.servers if server.name.startswith("gantry")]
+        rounds = 2 if self.is_quick else 7
+        plans = [("CT 525 KB", "ct", 300, 3, 1), ("CT 525 KB", "ct", 300, 3, 8), ("small 8 KB", "small", 1000, 100, 1), ("small 8 KB", "small", 2000, 100, 8)]
+        for name, kind, count, studies, associations in plans:
+            count = count // 5 if self.is_quick else count
+            found: dict[str, list[tuple[float, float]]] = {server.name: [] for server in servers}
+            for turn in range(rounds):
+                # Who comes first changes too.
+                for server in servers[:: 1 if turn % 2 else -1]:
+                    result, cpu = self.store(server, kind, count, studies, associations, self.root())
+                    found[server.name].append((result["per_second"], cpu * 1000 / count))
+            for server, some in found.items():
+                rate, cpu = (statistics.median(column) for column in zip(*some))
+                row = f"encryption: C-STORE {name}, {associations} association{'s' if associations > 1 else ''}"
+                self.figures.add(row, server, rate, "instances/s", is_rate=True, target="≥ 0.9×", limit=0.9, against="gantry-plain")
+                self.figures.add(row + ": CPU", server, cpu, "ms/instance", against="gantry-plain")
+        count, root = 100 if self.is_quick else 400, self.root()
+        for server in servers:
+            server.start_empty()
+            self.store(server, "ct", count, 1, 4, root)
+        paths = [f"/dicom-web/studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.{number * 37 % count + 1}/frames/1" for number in range(count)]
+        accept = 'Accept: multipart/related; type="application/octet-stream"; transfer-syntax=*'
+        for server, (p50, p99, cpu) in self.in_turns(servers, lambda _: paths, accept).items():
+            self.figures.add("encryption: frame, native: p50", server, p50, "ms", target="≥ 0.9×", limit=0.9, against="gantry-plain")
+            self.figures.add("encryption: frame, native: p99", server, p99, "ms", against="gantry-plain")
+            self.figures.add("encryption: frame, native: CPU", server, cpu, "ms/frame", against="gantry-plain")
+        for server in servers:
+            results = [self.client("http", "--server", f"127.0.0.1:{server.http}", "--path", f"/dicom-web/studies/{root}.1", "--repeat", "2", "--header", 'Accept: multipart/related; type="application/dicom"; transfer-syntax=*') for _ in range(3)]
+            rate = statistics.median(result["megabytes_per_second"] for result in results)
+            self.figures.add("encryption: WADO-RS of a whole study", server.name, rate, "MB/s", is_rate=True, target="≥ 0.9×", limit=0.9, against="gantry-plain")
+        count, root = 500 if self.is_quick else 5000, self.root()
+        for server in servers:
+            server.start_empty()
+            self.store(server, "small", count, count, 4, root)
+        for name, keys in [("exact ID", ["00100020=BENCH{}"]), ("name prefix", ["00100010=BAKER^PATIENT1*"])]:
+            arguments = [argument for key in keys for argument in ("--key", key)]
+            found_p50: dict[str, list[float]] = {server.name: [] for server in servers}
+            for _ in range(rounds):
+                for server in servers:
+                    result = self.client("find", "--peer", f"127.0.0.1:{server.dicom}", "--called", server.called, "--repeat", "100", *arguments)
+                    found_p50[server.name].append(result["p50_ms"])
+            for server, some_p50 in found_p50.items():
+                self.figures.add(f"encryption: C-FIND {name}, {count} studies: p50", server, statistics.median(some_p50), "ms", target="≥ 0.9×", limit=0.9, against="gantry-plain")
+
     def growth(self) -> None:
         """Ingest rate, queries and start of Gantry alone as it fills up with small instances."""
         [server] = [server for server in self.servers if server.name == "gantry"]
@@ -386,12 +433,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small counts, one round: does it work?")
     parser.add_argument("--huge", type=int, default=256, metavar="MB", help="size of the instances that memory is measured with; 2048 needs 33 GB of disk")
     parser.add_argument("--growth", type=int, default=100_000, metavar="N", help="instances up to which the section growth goes")
-    parser.add_argument("--only", default="", help="comma list of " + ", ".join(SECTIONS) + ", growth")
+    parser.add_argument("--only", default="", help="comma list of " + ", ".join(SECTIONS) + ", growth, encryption (with --servers gantry,gantry-plain)")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "bench", help="folder for all servers' data")
     parser.add_argument("--out", type=Path, help="write the table here as Markdown")
     parser.add_argument("--gantry", type=Path, default=ROOT / "target" / "release" / "gantry")
     options = parser.parse_args()
-    makers = {"gantry": lambda: Gantry(options.work, options.gantry), "orthanc": lambda: Orthanc(options.work), "dcmqrscp": lambda: Dcmqrscp(options.work), "dicom-storescp": lambda: DicomStorescp(options.work)}
+    makers = {"gantry": lambda: Gantry(options.work, options.gantry), "gantry-plain": lambda: GantryPlain(options.work, options.gantry), "orthanc": lambda: Orthanc(options.work), "dcmqrscp": lambda: Dcmqrscp(options.work), "dicom-storescp": lambda: DicomStorescp(options.work)}
     servers: list[Server] = []
     try:
         for name in options.servers.split(","):
