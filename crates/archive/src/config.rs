@@ -98,7 +98,7 @@ impl Default for ArchiveConfig {
             ae_title: default_ae_title(),
             sites: Vec::new(),
             different_duplicate: DifferentDuplicate::KeepFirst,
-            unknown_peers: UnknownPeers::Accept,
+            unknown_peers: UnknownPeers::EchoOnly,
             small_object_bytes: 4 << 20,
             pack_bytes: 256 << 20,
             reserve_bytes: 128 << 20,
