@@ -76,13 +76,13 @@ impl Archive {
     }
 
     /// Decides whether an association of `principal` is accepted at all, and gives it the access
-    /// of the peer that it is.
+    /// of the person who has proven to be at the other end, else of the peer that it is.
     ///
     /// # Errors
     /// [`Kind::Forbidden`] when it is rejected; that is logged.
-    pub fn admit(&self, principal: &mut Principal) -> Result<()> {
+    pub fn admit(&self, principal: &mut Principal, person: Option<Arc<Access>>) -> Result<()> {
         if let Some(access) = self.access_of_peer(principal) {
-            principal.access = access;
+            principal.access = person.unwrap_or(access);
             return Ok(());
         }
         tracing::warn!(

@@ -3,6 +3,7 @@
 use crate::listener::Server;
 use crate::negotiation::Negotiator;
 use crate::places::{Limits, Place};
+use crate::user_identity::User;
 use bytes::Bytes;
 use gantry_core::ae_title::{AeTitle, AeTitleError};
 use gantry_core::certificate::PeerCertificate;
@@ -25,6 +26,7 @@ pub(crate) fn admit(
     request: &AssociateRq,
     address: IpAddr,
     certificate: Option<Arc<PeerCertificate>>,
+    user: User,
 ) -> Result<Admitted, Reject> {
     let calling_ae = calling(request)?;
     let called_ae = called(server, request)?;
@@ -32,21 +34,18 @@ pub(crate) fn admit(
     if server.config.require_user_identity && user_information.identity.is_none() {
         return Err(Reject::NO_REASON);
     }
-    let user = user_information
-        .identity
-        .as_ref()
-        .and_then(|identity| identity.user());
     let mut principal = Principal {
         calling_ae,
         called_ae,
         address: Some(address),
         certificate,
-        user: user.map(str::to_owned),
+        user: user.name,
+        credential: user.credential,
         ..Principal::unknown(Door::Dimse)
     };
     server
         .archive
-        .admit(&mut principal)
+        .admit(&mut principal, user.access)
         .map_err(|_| Reject::CALLING_AE_TITLE)?;
     if !server.config.accept_without_contexts && !is_any_acceptable(server, request) {
         return Err(Reject::NO_REASON);

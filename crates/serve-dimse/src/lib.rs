@@ -25,6 +25,7 @@ mod service;
 mod session;
 mod status;
 mod sub_operations;
+mod user_identity;
 
 pub use config::DimseConfig;
 pub use listener::{Listeners, serve};

@@ -5,6 +5,7 @@ use crate::commitment;
 use crate::config::DimseConfig;
 use crate::places::Places;
 use crate::session::Session;
+use crate::user_identity;
 use gantry_archive::Archive;
 use gantry_core::certificate::PeerCertificate;
 use gantry_dimse::association::acceptor::{self, Requested};
@@ -13,6 +14,7 @@ use gantry_dimse::association::negotiation;
 use gantry_dimse::association::settings::Settings;
 use gantry_dimse::association::transport::{self, ReadHalf, WriteHalf};
 use gantry_dimse::pdu::reject::Reject;
+use gantry_identity::Identity;
 use gantry_tls::{Acceptor, Connector};
 use std::future::pending;
 use std::io;
@@ -51,6 +53,8 @@ impl From<TcpListener> for Listeners {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) archive: Arc<Archive>,
+    /// The people of the archive; nothing where nobody has to log in.
+    pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) config: DimseConfig,
     pub(crate) settings: Settings,
     pub(crate) connector: Option<Connector>,
@@ -73,7 +77,8 @@ impl Server {
     }
 }
 
-/// Serves associations until `stop` completes; then operations that are open get some time to
+/// Serves associations until `stop` completes. The proofs of user identities are checked in
+/// `identity`; without it nobody has to prove anything. When it stops, operations that are open get some time to
 /// end.
 ///
 /// # Errors
@@ -81,6 +86,7 @@ impl Server {
 pub async fn serve(
     listeners: impl Into<Listeners> + Send,
     archive: Arc<Archive>,
+    identity: Option<Arc<Identity>>,
     config: DimseConfig,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -101,6 +107,7 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let server = Arc::new(Server {
         archive,
+        identity,
         settings: config.settings(),
         config,
         connector,
@@ -248,11 +255,14 @@ async fn associate(
     certificate: Option<Arc<PeerCertificate>>,
 ) -> Result<(), AssociationError> {
     let request = requested.request();
-    let Admitted { principal, place } =
-        match admission::admit(&server, request, address, certificate) {
-            Ok(admitted) => admitted,
-            Err(reject) => return refuse(requested, reject, address).await,
-        };
+    let admitted = match user_identity::of(&server, request, address).await {
+        Ok(user) => admission::admit(&server, request, address, certificate, user),
+        Err(reject) => Err(reject),
+    };
+    let Admitted { principal, place } = match admitted {
+        Ok(admitted) => admitted,
+        Err(reject) => return refuse(requested, reject, address).await,
+    };
     let acceptance = admission::with_policy(&server, request, |policy| {
         negotiation::accept(request, policy, &server.settings)
     });

@@ -74,6 +74,7 @@ impl Session {
         let mut operations = Operations::default();
         let ending = session.read(&mut association, &mut operations).await;
         session.end(association, operations, ending).await;
+        session.server.archive.audit().end_of(&session.principal);
     }
 
     async fn read(self: &Arc<Self>, association: &mut Accepted, open: &mut Operations) -> Ending {

@@ -107,6 +107,7 @@ async fn serve_until_signal(
             gantry_serve_dimse::serve(
                 dicom,
                 Arc::clone(&archive),
+                identity.clone(),
                 configuration.dicom.clone(),
                 until_stopped()
             ),
