@@ -494,6 +494,19 @@ def test_what_is_revoked_is_not_let_in(archive, ct1):
     assert re.search(r"CN=LOST.*revoked", listed) and re.search(r"CN=CT1.*days left", listed)
 
 
+def test_the_authority_and_its_revocation_list_are_public(archive, tmp_path):
+    with archive.secure_client() as client:
+        assert client.get(f"{archive.https}/tls/ca.pem").content == archive.site.ca.read_bytes()
+        answer = client.get(f"{archive.https}/tls/ca.crl")
+    assert answer.headers["content-type"] == "application/pkix-crl"
+    file = tmp_path / "ca.crl"
+    file.write_bytes(answer.content)
+    done = subprocess.run(["openssl", "crl", "-inform", "DER", "-in", file, "-CAfile", archive.site.ca, "-noout", "-text"], capture_output=True, text=True)
+    assert done.returncode == 0 and "verify OK" in done.stderr, done.stderr
+    server = subprocess.run(["openssl", "x509", "-in", archive.data / "tls" / "server.pem", "-noout", "-text"], capture_output=True, text=True).stdout
+    assert "/tls/ca.crl" in server
+
+
 # ---- those who say nothing -----------------------------------------------------------------------
 
 

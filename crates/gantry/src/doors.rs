@@ -5,6 +5,7 @@ use crate::place::Place;
 use anyhow::Context;
 use gantry_serve_http::HttpConfig;
 use gantry_tls::Tls;
+use gantry_tls::authority::Folder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -92,6 +93,8 @@ impl Doors {
         let https = self.addresses.https;
         HttpConfig {
             dicom: self.addresses.dicom.or(self.addresses.dicom_tls),
+            authority: Some(Folder::of(&configuration.archive.data))
+                .filter(|folder| folder.ca_certificate().is_file()),
             hsts_seconds: configuration.tls.hsts_seconds,
             redirect_to_port: https
                 .filter(|_| configuration.tls.redirect_http)

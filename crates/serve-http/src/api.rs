@@ -1,5 +1,6 @@
 //! The API of the start page and of scripts; what it answers is plain JSON.
 
+pub mod authority;
 pub mod header;
 pub mod health;
 pub mod status;

@@ -1,6 +1,7 @@
 //! What a site may set about the HTTP door.
 
-use std::net::{IpAddr, SocketAddr};
+use gantry_tls::authority::Folder;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Settings of the HTTP door; each has a default that serves.
@@ -10,6 +11,9 @@ pub struct HttpConfig {
     /// Where modalities send to, to be shown on the start page; whoever starts the server says it.
     #[serde(skip)]
     pub dicom: Option<SocketAddr>,
+    /// The local certificate authority, if there is one; whoever starts the server says it.
+    #[serde(skip)]
+    pub authority: Option<Folder>,
     /// Seconds for which browsers shall remember to use HTTPS alone; whoever starts the server
     /// says it.
     #[serde(skip)]
@@ -24,9 +28,6 @@ pub struct HttpConfig {
     /// Whether Forwarded and X-Forwarded-… header fields are believed. Right behind a reverse
     /// proxy that sets them; harmless without one, since only URLs in the answer depend on them.
     pub trust_forwarded: bool,
-    /// Addresses of reverse proxies, whose X-Forwarded-For says from which address a request
-    /// comes. Others' is not believed.
-    pub proxies: Vec<IpAddr>,
     /// Requests per second that one address may make over a longer time, and ten times as many at
     /// once; 0: any number. This machine itself may always make any number.
     pub requests_per_second_per_address: u32,
@@ -72,11 +73,11 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             dicom: None,
+            authority: None,
             hsts_seconds: 0,
             redirect_to_port: None,
             public_url: String::new(),
             trust_forwarded: true,
-            proxies: Vec::new(),
             requests_per_second_per_address: 2000,
             requests_per_second_per_principal: 2000,
             logins_per_minute_per_address: 60,

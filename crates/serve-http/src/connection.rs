@@ -18,7 +18,6 @@ pub struct Peer {
     /// Whether the connection is secured (HTTPS).
     pub is_secure: bool,
     /// The certificate that it has shown, verified.
-    #[allow(dead_code, reason = "for whoever finds out who asks")]
     pub certificate: Option<Arc<PeerCertificate>>,
 }
 

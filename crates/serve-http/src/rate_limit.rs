@@ -3,12 +3,13 @@
 //! The limits keep one program that has run wild, or somebody who tries passwords, from taking the
 //! server from others. They are far beyond what a workstation does.
 
+use crate::caller;
 use crate::config::HttpConfig;
 use crate::connection::Peer;
 use crate::problem::Problem;
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gantry_core::principal::Principal;
@@ -19,12 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Paths below which passwords and codes are tried.
-const LOGIN_PATHS: [&str; 6] = [
+const LOGIN_PATHS: [&str; 4] = [
     "/api/login",
-    "/api/session",
-    "/api/setup",
-    "/api/password",
-    "/api/oidc",
+    "/api/set-up",
+    "/api/password-link",
     "/api/shares/open",
 ];
 /// Parts of a table of buckets, so that requests seldom wait for each other.
@@ -33,8 +32,6 @@ const SHARDS: usize = 16;
 const BUCKETS_MAX: usize = 4096;
 /// A bucket holds what comes in so many seconds.
 const BURST_SECONDS: f64 = 10.0;
-/// Longest address list of a forwarded request that is looked through.
-const HOPS_MAX: usize = 16;
 
 /// The limits and who has used how much of them.
 #[derive(Debug, Clone)]
@@ -49,8 +46,8 @@ struct Tables {
 }
 
 impl RateLimits {
-    /// As configured.
-    pub fn new(config: &HttpConfig) -> Self {
+    /// As configured; `proxies` are believed about the address of their client.
+    pub fn new(config: &HttpConfig, proxies: &[IpAddr]) -> Self {
         let per_second = |rate: u32| {
             let rate = f64::from(rate);
             (rate > 0.0).then_some(Rate {
@@ -67,30 +64,9 @@ impl RateLimits {
             addresses: per_second(config.requests_per_second_per_address).map(Buckets::new),
             principals: per_second(config.requests_per_second_per_principal).map(Buckets::new),
             logins: logins.map(Buckets::new),
-            proxies: config.proxies.clone(),
+            proxies: proxies.to_vec(),
         }))
     }
-}
-
-/// The address from which a request comes: the connection's, or what a known proxy says.
-pub fn client_address(peer: &Peer, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
-    let mut address = peer.address.ip();
-    let fields = headers.get_all("x-forwarded-for").iter();
-    let hops: Vec<&str> = fields
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| field.split(','))
-        .map(str::trim)
-        .collect();
-    for hop in hops.iter().rev().take(HOPS_MAX) {
-        if !proxies.contains(&address) {
-            break;
-        }
-        match hop.parse::<IpAddr>() {
-            Ok(hop) => address = hop.to_canonical(),
-            Err(_) => break,
-        }
-    }
-    address
 }
 
 /// Limits what an address asks, logging in above all.
@@ -102,7 +78,10 @@ pub async fn of_address(
     let Some(peer) = request.extensions().get::<Peer>() else {
         return next.run(request).await;
     };
-    let address = client_address(peer, request.headers(), &limits.0.proxies);
+    let peer = Some(peer.address);
+    let Some(address) = caller::address(peer, request.headers(), &limits.0.proxies) else {
+        return next.run(request).await;
+    };
     if is_login(&request)
         && let Some(Err(wait)) = limits.0.logins.as_ref().map(|table| table.take(&address))
     {
@@ -301,20 +280,6 @@ mod tests {
         assert!(count(&buckets) < SHARDS * BUCKETS_MAX / 2 + 1000);
     }
 
-    #[test]
-    fn only_known_proxies_are_believed() {
-        let mut headers = HeaderMap::new();
-        let list = HeaderValue::from_static("203.0.113.9, 198.51.100.7");
-        headers.insert("x-forwarded-for", list);
-        let proxy: IpAddr = "192.0.2.1".parse().unwrap();
-        let found = |proxies: &[IpAddr]| client_address(&peer("192.0.2.1"), &headers, proxies);
-        assert_eq!(found(&[]), proxy);
-        // The first entry may have been made up by the client.
-        assert_eq!(found(&[proxy]).to_string(), "198.51.100.7");
-        let inner: IpAddr = "198.51.100.7".parse().unwrap();
-        assert_eq!(found(&[proxy, inner]).to_string(), "203.0.113.9");
-    }
-
     async fn status(router: &Router, method: Method, path: &str, address: &str) -> StatusCode {
         let mut request = Request::builder()
             .method(method)
@@ -331,11 +296,14 @@ mod tests {
 
     #[tokio::test]
     async fn logging_in_is_limited_more_than_reading_and_this_machine_only_in_that() {
-        let limits = RateLimits::new(&HttpConfig {
-            requests_per_second_per_address: 10,
-            logins_per_minute_per_address: 10,
-            ..HttpConfig::default()
-        });
+        let limits = RateLimits::new(
+            &HttpConfig {
+                requests_per_second_per_address: 10,
+                logins_per_minute_per_address: 10,
+                ..HttpConfig::default()
+            },
+            &[],
+        );
         let router = Router::new()
             .route("/api/login", post(|| async {}))
             .route("/x", get(|| async {}))
@@ -362,7 +330,7 @@ mod tests {
 
     #[tokio::test]
     async fn by_default_a_workstation_is_never_bothered() {
-        let limits = RateLimits::new(&HttpConfig::default());
+        let limits = RateLimits::new(&HttpConfig::default(), &[]);
         let address: IpAddr = "192.0.2.7".parse().unwrap();
         let table = limits.0.addresses.as_ref().unwrap();
         let start = Instant::now();

@@ -2,7 +2,7 @@
 
 mod described;
 
-use crate::api::{header, health, status, studies};
+use crate::api::{authority, header, health, status, studies};
 use crate::audit;
 use crate::dicomweb::{
     bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido,
@@ -41,6 +41,7 @@ pub fn routes() -> Routes {
     let routes = commitment_routes(store_routes(search_routes(routes)));
     let routes = rendered_routes(retrieve_routes(routes));
     let routes = page_routes(api_routes(remove_routes(routes)));
+    let routes = authority_routes(routes);
     audit::routes::add(identity::routes::add(routes))
 }
 
@@ -312,4 +313,28 @@ fn page_routes(routes: Routes) -> Routes {
         .add(page, start_page::index)
         .add(file, start_page::file)
         .add(icon, start_page::icon)
+}
+
+fn authority_routes(routes: Routes) -> Routes {
+    let public = |path, id, summary, produces| {
+        Operation::get(path, id, summary)
+            .produces(produces)
+            .answers(&[200, 404])
+            .public()
+    };
+    let certificate = public(
+        "/tls/ca.pem",
+        "certificateAuthority",
+        "The certificate of the local authority",
+        &["application/x-pem-file"],
+    );
+    let list = public(
+        "/tls/ca.crl",
+        "revocationList",
+        "What the local authority has revoked",
+        &["application/pkix-crl"],
+    );
+    routes
+        .add(certificate, authority::certificate)
+        .add(list, authority::revocation_list)
 }

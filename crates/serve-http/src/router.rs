@@ -29,7 +29,10 @@ pub fn build(
     let cors = Cors::new(&config.cors_origins);
     let (router, operations) = route_table::routes().into_parts();
     let document = health::Document(Arc::new(openapi::document(&operations)));
-    let limits = RateLimits::new(&config);
+    let proxies = identity
+        .as_ref()
+        .map(|identity| identity.settings().trusted_proxies.clone());
+    let limits = RateLimits::new(&config, &proxies.unwrap_or_default());
     let browser = browser_headers::Policy::new(&config);
     let redirect = Redirect::new(&config);
     let context = Context::new(archive, identity, config, listening);

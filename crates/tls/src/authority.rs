@@ -10,6 +10,8 @@ use rcgen::{
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevocationReason, RevokedCertParams, RsaKeySize, SerialNumber,
 };
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -70,6 +72,27 @@ impl Folder {
     /// The revocation list.
     pub fn crl(&self) -> PathBuf {
         self.0.join("crl.pem")
+    }
+
+    /// The authority's certificate (PEM).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn ca_text(&self) -> Result<String, TlsError> {
+        let path = self.ca_certificate();
+        std::fs::read_to_string(&path).map_err(TlsError::file(&path))
+    }
+
+    /// The revocation list (DER).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn crl_der(&self) -> Result<Vec<u8>, TlsError> {
+        let path = self.crl();
+        let text = std::fs::read(&path).map_err(TlsError::file(&path))?;
+        CertificateRevocationListDer::from_pem_slice(&text)
+            .map(|list| list.as_ref().to_vec())
+            .map_err(|source| TlsError::Pem { path, source })
     }
 
     /// Copies of the certificates that were issued.
