@@ -138,14 +138,10 @@ impl AuditLog {
         self.windows.count(principal, access)
     }
 
-    /// An association or session of this caller ended: what was counted is written down. Nobody
-    /// has to wait for it.
+    /// An association or session of this caller ended: what was counted is told within seconds,
+    /// with what the next one adds until then. Nobody has to wait for it.
     pub fn end_of(&self, principal: &Principal) {
-        let events = self.windows.end_of(principal);
-        if !events.is_empty() {
-            // What cannot be written is kept and tried again.
-            drop(self.append(events, Arc::new(Ticket::default())));
-        }
+        self.windows.end_of(principal);
     }
 
     /// For questions about what is recorded.

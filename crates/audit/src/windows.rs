@@ -21,6 +21,10 @@ const SHARDS: usize = 64;
 const SHARD_MAX: usize = 2048;
 /// SOP classes counted in one window; the instances of others are counted without theirs.
 const CLASSES_MAX: usize = 64;
+/// How long after the end of an association what was counted is told: one that follows soon after
+/// adds to it. Modalities that open an association for each image would otherwise get an event for
+/// each image.
+const TELL_AFTER: Duration = Duration::from_secs(3);
 /// Summaries that wait for the log to be writable again.
 const BACKLOG_MAX: usize = 1 << 20;
 
@@ -110,6 +114,8 @@ struct Entry {
     /// The first access, as long as it is not known to be durable.
     first: Option<Arc<Ticket>>,
     counted: Counted,
+    /// From when on what was counted is told before the window closes.
+    tell_at: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -194,6 +200,7 @@ impl Windows {
             opened: Instant::now(),
             first: Some(Arc::clone(&first)),
             counted: Counted::default(),
+            tell_at: None,
         };
         if shard.len() >= SHARD_MAX {
             events.splice(..0, close_oldest(&mut shard));
@@ -207,18 +214,20 @@ impl Windows {
         Touched::First(first, events)
     }
 
-    /// What was counted for `principal` so far. The windows stay open.
-    pub fn end_of(&self, principal: &Principal) -> Vec<Event> {
+    /// What was counted for `principal` so far is told soon. The windows stay open.
+    pub fn end_of(&self, principal: &Principal) {
         let shard = self.shard_of(principal);
         let mut shard = self.lock(shard);
-        shard
-            .iter_mut()
-            .filter(|entry| is_same(&entry.principal, principal))
-            .filter_map(Entry::summary)
-            .collect()
+        let tell_at = Instant::now() + TELL_AFTER;
+        for entry in shard.iter_mut() {
+            let has_news = entry.counted.accesses > 0 && entry.tell_at.is_none();
+            if has_news && is_same(&entry.principal, principal) {
+                entry.tell_at = Some(tell_at);
+            }
+        }
     }
 
-    /// Closes the windows whose time is over, or all of them.
+    /// Closes the windows whose time is over, or all of them; and gives what is to be told.
     pub fn close(&self, all: bool) -> Vec<Event> {
         let mut events = std::mem::take(&mut *self.backlog());
         for shard in &self.shards {
@@ -227,6 +236,11 @@ impl Windows {
                 // What waits for its first event is looked after by those who wait.
                 let is_open = !all && entry.opened.elapsed() < self.window;
                 if is_open {
+                    if entry.tell_at.is_some_and(|at| at <= Instant::now())
+                        && matches!(entry.settle(), Ok(None))
+                    {
+                        events.extend(entry.summary());
+                    }
                     return true;
                 }
                 if entry.settle().is_ok() {
@@ -306,6 +320,7 @@ impl Entry {
 
     /// The event that tells what was counted, if anything was.
     fn summary(&mut self) -> Option<Event> {
+        self.tell_at = None;
         let counted = std::mem::take(&mut self.counted);
         if counted.accesses == 0 {
             return None;

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn person(user: &str) -> Principal {
     Principal {
@@ -111,20 +112,27 @@ fn instances_are_counted_by_sop_class_and_told_when_the_association_ends() {
     }
     log.end_of(&person("nobody"));
     log.end_of(&modality);
-    // The window goes on: what comes next is counted again.
-    let received = Access::new(Kind::Received, "1.2").instances(5);
+    // The association after it comes soon, and is told with it.
+    let received = Access::new(Kind::Received, "1.2").sop_class("1.2.840.1");
     assert!(log.counted(&modality, &received));
     log.end_of(&modality);
-    log.end_of(&modality);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while log.reader().newest().unwrap() < 2 {
+        assert!(Instant::now() < deadline, "nothing is told");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // The window goes on.
+    let received = Access::new(Kind::Received, "1.2").instances(5);
+    assert!(log.counted(&modality, &received));
     log.close();
     let events = all(folder.path());
     let instances: Vec<u64> = events
         .iter()
         .map(|it| it.event.studies[0].instances)
         .collect();
-    assert_eq!(instances, [1, 9, 5]);
+    assert_eq!(instances, [1, 10, 5]);
     let classes = &events[1].event.studies[0].sop_classes;
-    assert_eq!(classes["1.2.840.1"], 4);
+    assert_eq!(classes["1.2.840.1"], 5);
     assert_eq!(classes["1.2.840.2"], 5);
 }
 
