@@ -1,0 +1,4 @@
+/** Passkeys are offered once the server has them. */
+export function Passkeys() {
+  return null;
+}
