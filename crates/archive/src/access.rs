@@ -83,6 +83,7 @@ impl Archive {
     pub fn admit(&self, principal: &mut Principal, person: Option<Arc<Access>>) -> Result<()> {
         if let Some(access) = self.access_of_peer(principal) {
             principal.access = person.unwrap_or(access);
+            self.note_call(principal);
             return Ok(());
         }
         tracing::warn!(

@@ -1,5 +1,6 @@
 //! The archive: its parts, opened and closed together.
 
+use crate::callers::Callers;
 use crate::commitment::transaction::Transactions;
 use crate::committer::Committer;
 use crate::config::ArchiveConfig;
@@ -27,6 +28,7 @@ pub struct Archive {
     config: ArchiveConfig,
     keys: Keys,
     peers: Peers,
+    callers: Callers,
     buffers: Arc<Buffers>,
     ledger: Arc<Ledger>,
     index: Arc<Index>,
@@ -83,6 +85,7 @@ impl Archive {
             this: Weak::clone(this),
             keys,
             peers: Peers::new(peers),
+            callers: Callers::default(),
             buffers: Buffers::new(config.ingest_memory_bytes),
             ledger,
             index,
@@ -147,6 +150,10 @@ impl Archive {
     /// The AEs it knows.
     pub fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     /// The data folder.

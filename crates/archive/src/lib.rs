@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod callers;
 mod catch_up;
 pub mod commitment;
 mod committer;

@@ -116,6 +116,7 @@ impl Doors {
             gantry_serve_http::Listeners {
                 plain: self.http,
                 secure: https,
+                echo: None,
             },
             gantry_serve_dimse::Listeners {
                 plain: self.dicom,

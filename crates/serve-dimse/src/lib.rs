@@ -13,6 +13,7 @@ mod c_store;
 mod commitment;
 mod config;
 mod destination;
+mod echo_scu;
 mod identifier;
 mod listener;
 mod n_action;
@@ -28,4 +29,5 @@ mod sub_operations;
 mod user_identity;
 
 pub use config::DimseConfig;
+pub use echo_scu::EchoScu;
 pub use listener::{Listeners, serve};

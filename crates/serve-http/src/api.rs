@@ -3,5 +3,7 @@
 pub mod authority;
 pub mod header;
 pub mod health;
+pub mod marks;
+pub mod peers;
 pub mod status;
 pub mod studies;

@@ -1,6 +1,7 @@
 //! What every handler has: the archive, the settings, and what the request says of itself.
 
 use crate::accept::{Accept, Acceptable, Offer, describe};
+use crate::api::peers::EchoPeer;
 use crate::body_cache::BodyCache;
 use crate::caller;
 use crate::config::HttpConfig;
@@ -32,6 +33,8 @@ pub struct Context {
     pub archive: Arc<Archive>,
     /// Who may come in; nothing where nobody has to log in.
     pub identity: Option<Arc<Identity>>,
+    /// Asks peers whether they answer; nothing without a DICOM door.
+    pub echo: Option<EchoPeer>,
     /// The settings.
     pub config: Arc<HttpConfig>,
     /// The address of the listener.
@@ -52,6 +55,7 @@ impl Context {
     ) -> Self {
         Self {
             identity,
+            echo: None,
             bodies: BodyCache::new(config.metadata_cache_bytes),
             archive,
             config,

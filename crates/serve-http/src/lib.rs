@@ -49,5 +49,6 @@ mod transfer_syntax_choice;
 pub mod wado_uri_parameters;
 mod zip_stream;
 
+pub use api::peers::EchoPeer;
 pub use config::HttpConfig;
 pub use server::{Listeners, serve};

@@ -2,7 +2,7 @@
 
 mod described;
 
-use crate::api::{authority, header, health, status, studies};
+use crate::api::{authority, header, health, marks, peers, status, studies};
 use crate::audit;
 use crate::dicomweb::{
     bulk_data, capabilities, commitment, delete, frames, instances, metadata, pixel_data, qido,
@@ -12,8 +12,8 @@ use crate::identity;
 use crate::routes::{Operation, Place, Routes};
 use crate::start_page;
 use described::{
-    ACCEPT_ONLY, BULK, CAPABILITIES, COMMITMENT, DESCRIBED, FRAMES, INSTANCES, JSON, LIST, MODELS,
-    PICTURES, REMOVED, RENDERED, RENDERING, RETRIEVED, SEARCH, SEARCHED, STORE_ANSWERS,
+    ACCEPT_ONLY, BULK, CAPABILITIES, COMMITMENT, DESCRIBED, EXPLAIN, FRAMES, INSTANCES, JSON, LIST,
+    MODELS, PICTURES, REMOVED, RENDERED, RENDERING, RETRIEVED, SEARCH, SEARCHED, STORE_ANSWERS,
     STORE_REPORT, STORED, THUMBNAIL, WADO, WADO_PRODUCES,
 };
 
@@ -41,7 +41,7 @@ pub fn routes() -> Routes {
     let routes = commitment_routes(store_routes(search_routes(routes)));
     let routes = rendered_routes(retrieve_routes(routes));
     let routes = page_routes(api_routes(remove_routes(routes)));
-    let routes = authority_routes(routes);
+    let routes = authority_routes(peer_routes(mark_routes(routes)));
     audit::routes::add(identity::routes::add(routes))
 }
 
@@ -284,6 +284,72 @@ fn api_routes(routes: Routes) -> Routes {
         .add(list.query(LIST), studies::list)
         .add(header, header::header)
         .add(document, health::openapi)
+}
+
+const KNOWN: &[u16] = &[200, 400, 403, 404, 503];
+const MARKED: &[u16] = &[200, 400, 403, 404, 409, 503];
+
+fn mark_routes(routes: Routes) -> Routes {
+    let marks = "/api/studies/{study}/marks";
+    let label = "/api/studies/{study}/labels/{label}";
+    let restriction = "/api/studies/{study}/restriction";
+    let why = "/api/studies/{study}/explanation";
+    let get = |path, id, summary| {
+        let operation = Operation::get(path, id, summary);
+        operation.produces(JSON).answers(KNOWN)
+    };
+    let change = |operation: Operation| operation.produces(JSON).answers(MARKED);
+    let put = |path, id, summary| change(Operation::put(path, id, summary));
+    let delete = |path, id, summary| change(Operation::delete(path, id, summary));
+    routes
+        .add(
+            get(
+                marks,
+                "studyMarks",
+                "A study's labels, and whether it is restricted",
+            ),
+            marks::marks,
+        )
+        .add(put(label, "labelStudy", "Label a study"), marks::label)
+        .add(
+            delete(label, "unlabelStudy", "Take a label from a study"),
+            marks::unlabel,
+        )
+        .add(
+            put(
+                restriction,
+                "restrictStudy",
+                "Restrict a study (embargo, VIP)",
+            ),
+            marks::restrict,
+        )
+        .add(
+            delete(restriction, "liftRestriction", "Lift a study's restriction"),
+            marks::lift,
+        )
+        .add(
+            get(why, "explainStudy", "Why somebody sees a study, or not").query(EXPLAIN),
+            marks::explanation,
+        )
+}
+
+fn peer_routes(routes: Routes) -> Routes {
+    let list = Operation::get(
+        "/api/peers",
+        "listPeers",
+        "Known AEs, and others that called",
+    );
+    let echo = Operation::post(
+        "/api/peers/{ae_title}/echo",
+        "echoPeer",
+        "Ask a known AE whether it answers (C-ECHO)",
+    );
+    routes
+        .add(list.produces(JSON).answers(&[200, 403, 503]), peers::list)
+        .add(
+            echo.produces(JSON).answers(&[200, 403, 404, 409]),
+            peers::echo,
+        )
 }
 
 fn page_routes(routes: Routes) -> Routes {

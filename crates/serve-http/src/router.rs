@@ -1,6 +1,7 @@
 //! The service of this door: the routes, and the layers around them.
 
 use crate::api::health;
+use crate::api::peers::EchoPeer;
 use crate::compression;
 use crate::config::HttpConfig;
 use crate::context::Context;
@@ -25,6 +26,7 @@ pub fn build(
     identity: Option<Arc<Identity>>,
     config: Arc<HttpConfig>,
     listening: SocketAddr,
+    echo: Option<EchoPeer>,
 ) -> Router {
     let cors = Cors::new(&config.cors_origins);
     let (router, operations) = route_table::routes().into_parts();
@@ -35,7 +37,10 @@ pub fn build(
     let limits = RateLimits::new(&config, &proxies.unwrap_or_default());
     let browser = browser_headers::Policy::new(&config);
     let redirect = Redirect::new(&config);
-    let context = Context::new(archive, identity, config, listening);
+    let context = Context {
+        echo,
+        ..Context::new(archive, identity, config, listening)
+    };
     let gate = Gate::new(context.clone(), &operations);
     router
         .fallback(no_route)

@@ -1,5 +1,6 @@
 //! The listeners: connections, their limits and time-outs, and a clean stop.
 
+use crate::api::peers::EchoPeer;
 use crate::config::HttpConfig;
 use crate::connection::{Peer, TimedStream};
 use crate::router;
@@ -40,6 +41,8 @@ pub struct Listeners {
     pub plain: Option<TcpListener>,
     /// For HTTPS.
     pub secure: Option<(TcpListener, Acceptor)>,
+    /// Asks peers whether they answer.
+    pub echo: Option<EchoPeer>,
 }
 
 /// Plain HTTP alone.
@@ -47,7 +50,7 @@ impl From<TcpListener> for Listeners {
     fn from(plain: TcpListener) -> Self {
         Self {
             plain: Some(plain),
-            secure: None,
+            ..Self::default()
         }
     }
 }
@@ -80,7 +83,11 @@ pub async fn serve(
         shutdown.await;
         return Ok(());
     };
-    let Listeners { plain, secure } = listeners;
+    let Listeners {
+        plain,
+        secure,
+        echo,
+    } = listeners;
     let (secure, acceptor) = secure.unzip();
     let connections = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let graceful = GracefulShutdown::new();
@@ -88,7 +95,7 @@ pub async fn serve(
     let (open, closing) = watch::channel(());
     let door = Door {
         builder: Arc::new(connection_builder(&config)),
-        router: router::build(archive, identity, Arc::clone(&config), address),
+        router: router::build(archive, identity, Arc::clone(&config), address, echo),
         config,
         closing,
     };

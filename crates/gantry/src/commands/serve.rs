@@ -11,6 +11,8 @@ use anyhow::Context;
 use gantry_archive::Archive;
 use gantry_archive::config::UnknownPeers;
 use gantry_identity::Identity;
+use gantry_serve_dimse::EchoScu;
+use gantry_serve_http::EchoPeer;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -66,6 +68,20 @@ pub fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How the HTTP door has peers asked whether they answer.
+fn echo_peer(
+    archive: &Arc<Archive>,
+    dicom: &gantry_serve_dimse::Listeners,
+    configuration: &Configuration,
+) -> EchoPeer {
+    let connector = dicom.connector.clone();
+    let scu = EchoScu::new(Arc::clone(archive), connector, &configuration.dicom);
+    EchoPeer::by(move |title| {
+        let scu = scu.clone();
+        async move { scu.echo(&title).await }
+    })
+}
+
 async fn serve_until_signal(
     configuration: Configuration,
     file: Option<PathBuf>,
@@ -94,7 +110,8 @@ async fn serve_until_signal(
         }
     };
     let http_config = doors.http_config(&configuration);
-    let (http, dicom) = doors.take();
+    let (mut http, dicom) = doors.take();
+    http.echo = Some(echo_peer(&archive, &dicom, &configuration));
     let doors = async {
         tokio::join!(
             gantry_serve_http::serve(
