@@ -8,10 +8,13 @@ import hmac
 import json
 import os
 import re
+import shutil
+import socket
 import stat
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -39,6 +42,10 @@ PUBLIC = {
     ("post", "/api/password-strength"),
     ("post", "/api/password-link"),
     ("post", "/api/shares/open"),
+    ("post", "/api/login/passkey"),
+    ("post", "/api/login/passkey/options"),
+    ("get", "/api/providers/{provider}/login"),
+    ("get", "/api/providers/{provider}/callback"),
 }
 
 
@@ -46,7 +53,9 @@ class Site(Archive):
     """An archive that people log in to, with an administrator."""
 
     def __init__(self, data, **options) -> None:
-        super().__init__(data, demo=False, **options)
+        # All tests come from one address.
+        config = "[http]\nlogins_per_minute_per_address = 0\n" + options.pop("config", "")
+        super().__init__(data, demo=False, config=config, **options)
         self.set_up = ""
 
     def start(self, *arguments: str, seconds: float = 60) -> "Site":
@@ -68,7 +77,8 @@ class Site(Archive):
         return text
 
     def browser(self) -> "Browser":
-        return Browser(base_url=self.http, timeout=60)
+        # Requests that are refused before their body was read end their connection.
+        return Browser(base_url=self.http, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
     def administrator(self) -> "Browser":
         """Somebody who has just set the archive up, or logs in."""
@@ -608,3 +618,175 @@ def test_the_demo_is_for_this_machine_only(tmp_path):
         assert httpx.get(f"{archive.http}/api/login").json()["is_demo"]
     finally:
         archive.close()
+
+
+# ---- an identity provider -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def provider_folder() -> Path:
+    """A folder outside of the tree with a real provider in it."""
+    folder = Path(os.environ.get("GANTRY_TOOLS", Path.home() / ".cache" / "gantry-tools")) / "oidc-provider"
+    if not (folder / "node_modules" / "oidc-provider").is_dir():
+        if shutil.which("npm") is None:
+            pytest.skip("npm is not there")
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "oidc-provider@9"], capture_output=True, text=True, timeout=180)
+        if done.returncode != 0:
+            pytest.skip(f"oidc-provider cannot be installed: {done.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def provided(provider_folder, tmp_path_factory):
+    """A site whose people log in at a provider."""
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, web = free.getsockname()[1], other.getsockname()[1]
+    redirect = f"http://127.0.0.1:{web}/api/providers/house/callback"
+    process = subprocess.Popen(["node", str(Path(__file__).with_name("oidc_provider.mjs")), str(port), redirect], cwd=provider_folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert b"listening" in process.stdout.readline()
+        site = Site(tmp_path_factory.mktemp("provided") / "archive", config=f"""
+[[identity.provider]]
+name = "house"
+title = "House account"
+issuer = "http://127.0.0.1:{port}"
+client_id = "gantry"
+client_secret = "a secret: of + the test"
+audiences = ["http://gantry.example"]
+[identity.provider.roles]
+radiology = "radiologist"
+""")
+        site.http = f"http://127.0.0.1:{web}"
+        site.issuer = f"http://127.0.0.1:{port}"
+        site.start()
+        yield site
+        site.close()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def log_in_at_provider(site, login: str) -> tuple["Browser", httpx.Response]:
+    """As a browser would: there, through its pages, and back with a code."""
+    browser = site.browser()
+    [way] = browser.get("/api/login").json()["providers"]
+    assert way["title"] == "House account"
+    answer = browser.get(way["url"])
+    assert answer.status_code == 303, answer.text
+    where = answer.headers["location"]
+    asked = httpx.URL(where).params
+    assert asked["code_challenge_method"] == "S256" and asked["state"] and asked["nonce"] and asked["response_type"] == "code"
+    there = httpx.Client(timeout=30)
+    for _ in range(10):
+        answer = there.get(where)
+        if answer.status_code == 200:
+            prompt = "login" if 'value="login"' in answer.text else "consent"
+            answer = there.post(where, data={"prompt": prompt, "login": login, "password": "any"})
+        where = str(answer.url.join(answer.headers["location"]))
+        if where.startswith(site.http):
+            return browser, where
+    raise AssertionError(f"still at {where}")
+
+
+def test_people_log_in_at_an_identity_provider(provided):
+    browser, back = log_in_at_provider(provided, "olga")
+    # Not in another browser, which has not begun it.
+    assert provided.browser().get(back).status_code == 400
+    answer = browser.get(back)
+    assert answer.status_code == 303 and answer.headers["location"] == f"{provided.http}/", answer.text
+    me = browser.get("/api/me").json()
+    assert me["person"]["login"] == "olga" and me["person"]["external_roles"] == ["radiologist"]
+    assert me["person"]["issuer"] == provided.issuer and me["person"]["email"] == "olga@example.org"
+    assert "view" in me["rights"] and not me["person"]["has_password"]
+    # A code and a state work once.
+    assert browser.get(back).status_code in (400, 401)
+    # Who has no group that is mapped has an account and no right.
+    other, back = log_in_at_provider(provided, "oscar")
+    assert other.get(back).status_code == 303
+    assert other.get("/api/me").json()["rights"] == []
+    # The same person comes back to the same account.
+    again, back = log_in_at_provider(provided, "olga")
+    again.get(back)
+    assert again.get("/api/me").json()["person"]["id"] == me["person"]["id"]
+
+
+def test_bearer_tokens_of_the_provider(provided):
+    def token(resource: str) -> str:
+        told = {"grant_type": "client_credentials", "resource": resource, "scope": "api"}
+        answer = httpx.post(f"{provided.issuer}/token", data=told, auth=("robot", "robot"))
+        assert answer.status_code == 200, answer.text
+        return answer.json()["access_token"]
+
+    good = token("http://gantry.example")
+    me = httpx.get(f"{provided.http}/api/me", headers=bearer(good))
+    assert me.status_code == 200, me.text
+    assert me.json()["person"]["login"] == "robot" and me.json()["credential"] == "provider house"
+    assert httpx.get(f"{provided.http}/api/me", headers=bearer(token("http://other.example"))).status_code == 401
+    head, claims, signature = good.split(".")
+    unsigned = Authenticator.text(b'{"alg":"none"}')
+    for forged in (f"{head}.{claims}.{signature[:-4]}AAAA", f"{head}.{claims}.", f"{unsigned}.{claims}."):
+        assert httpx.get(f"{provided.http}/api/me", headers=bearer(forged)).status_code == 401
+
+
+# ---- passkeys -------------------------------------------------------------------------------
+
+
+class Authenticator:
+    """A device that keeps one passkey; openssl signs for it."""
+
+    def __init__(self, folder: Path, origin: str) -> None:
+        self.key, self.origin, self.count = folder / "passkey.pem", origin, 0
+        subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.key)], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "ec", "-in", str(self.key), "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
+        self.x, self.y = public[-64:-32], public[-32:]
+        self.handle = ""
+
+    @staticmethod
+    def text(raw: bytes) -> str:
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    def data(self, site: str, flags: int) -> bytes:
+        self.count += 1
+        return hashlib.sha256(site.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
+
+    def client_data(self, kind: str, challenge: str) -> bytes:
+        return json.dumps({"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}).encode()
+
+    def create(self, options: dict) -> dict:
+        assert options["authenticatorSelection"]["residentKey"] == "required"
+        self.handle = options["user"]["id"]
+        cose = bytes.fromhex("a5010203262001215820") + self.x + bytes.fromhex("225820") + self.y
+        data = self.data(options["rp"]["id"], 0x45) + bytes(16) + (4).to_bytes(2, "big") + b"key1" + cose
+        attestation = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59" + len(data).to_bytes(2, "big") + data
+        response = {"clientDataJSON": self.text(self.client_data("webauthn.create", options["challenge"])), "attestationObject": self.text(attestation), "transports": ["internal"]}
+        return {"id": self.text(b"key1"), "rawId": self.text(b"key1"), "type": "public-key", "response": response, "clientExtensionResults": {}}
+
+    def get(self, options: dict) -> dict:
+        data, client_data = self.data(options["rpId"], 0x05), self.client_data("webauthn.get", options["challenge"])
+        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", str(self.key)], input=data + hashlib.sha256(client_data).digest(), check=True, capture_output=True).stdout
+        response = {"clientDataJSON": self.text(client_data), "authenticatorData": self.text(data), "signature": self.text(signed), "userHandle": self.handle}
+        return {"id": self.text(b"key1"), "rawId": self.text(b"key1"), "type": "public-key", "response": response, "clientExtensionResults": {}}
+
+
+def test_a_passkey_logs_in(site, tmp_path):
+    site.add("paki", "radiologist")
+    browser = site.browser()
+    browser.log_in("paki")
+    device = Authenticator(tmp_path, site.http)
+    made = browser.post("/api/me/passkeys", json={"name": "Laptop", "credential": device.create(browser.post("/api/me/passkeys/options").json())})
+    assert made.status_code == 201, made.text
+    assert [one["name"] for one in browser.get("/api/me/passkeys").json()["passkeys"]] == ["Laptop"]
+
+    fresh = site.browser()
+    credential = device.get(fresh.post("/api/login/passkey/options").json())
+    assert fresh.keep(fresh.post("/api/login/passkey", json={"credential": credential}))["me"]["person"]["login"] == "paki"
+    assert fresh.post("/api/login/passkey", json={"credential": credential}).status_code == 401, "a challenge is used once"
+    device.origin = "http://evil.example"
+    evil = device.get(fresh.post("/api/login/passkey/options").json())
+    assert fresh.post("/api/login/passkey", json={"credential": evil}).status_code == 401
+    passkey = made.json()["passkey"]["id"]
+    assert browser.delete(f"/api/me/passkeys/{passkey}").status_code == 204
+    device.origin = site.http
+    gone = device.get(fresh.post("/api/login/passkey/options").json())
+    assert fresh.post("/api/login/passkey", json={"credential": gone}).status_code == 401

@@ -7,6 +7,8 @@ use crate::event::{EventSink, IdentityEvent};
 use crate::hashing::Hashing;
 use crate::login::Ticket;
 use crate::memory::Memory;
+use crate::oidc::{Begun, Provider};
+use crate::passkey::Challenge;
 use crate::pending::Pending;
 use crate::sealed::Sealer;
 use crate::settings::IdentitySettings;
@@ -32,6 +34,9 @@ pub struct Identity {
     pub(crate) sealer: Sealer,
     pub(crate) memory: Memory,
     pub(crate) tickets: Pending<Ticket>,
+    pub(crate) challenges: Pending<Challenge>,
+    pub(crate) provider_logins: Pending<Begun>,
+    pub(crate) providers: Vec<Provider>,
     pub(crate) directory: RwLock<Option<Arc<dyn Directory>>>,
     /// What commands on this machine show to the server while it runs; never written to the
     /// database.
@@ -95,6 +100,13 @@ impl Identity {
             memory: Memory::new()?,
             tickets: Pending::default(),
             command_secret: random::secret()?,
+            challenges: Pending::default(),
+            provider_logins: Pending::default(),
+            providers: settings
+                .provider
+                .iter()
+                .map(Provider::new)
+                .collect::<Result<_>>()?,
             directory: RwLock::new(None),
             settings,
             clock,

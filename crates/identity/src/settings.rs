@@ -1,5 +1,6 @@
 //! What a site may set about people and logins.
 
+use crate::oidc::ProviderSettings;
 use serde::{Deserialize, Serialize};
 
 /// `[identity]`; each setting has a default that serves.
@@ -33,6 +34,9 @@ pub struct IdentitySettings {
     pub break_glass: bool,
     /// Reverse proxies whose X-Forwarded-For header field is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// OpenID providers at which people may log in: `[[identity.provider]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provider: Vec<ProviderSettings>,
 }
 
 impl Default for IdentitySettings {
@@ -50,6 +54,7 @@ impl Default for IdentitySettings {
             share_days_max: 90,
             break_glass_minutes_max: 240,
             break_glass: true,
+            provider: Vec::new(),
             trusted_proxies: Vec::new(),
         }
     }

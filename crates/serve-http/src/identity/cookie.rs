@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, HeaderValue};
 pub const SESSION: &str = "gantry_session";
 /// An opened share's cookie.
 pub const SHARE: &str = "gantry_share";
+/// The cookie of a login that was begun at an identity provider.
+pub const PROVIDER: &str = "gantry_provider";
 /// Over HTTPS browsers take cookies of these names from this host alone, for all its paths.
 const HOST_PREFIX: &str = "__Host-";
 /// Longest value that is looked at.
@@ -17,6 +19,8 @@ const VALUE_BYTES_MAX: usize = 256;
 pub enum SameSite {
     /// From this server's pages only.
     Strict,
+    /// Also when another site's page leads here.
+    Lax,
 }
 
 /// The value of a cookie that a request shows, with or without the prefix.
@@ -52,6 +56,7 @@ pub fn set(
     };
     let same_site = match same_site {
         SameSite::Strict => "Strict",
+        SameSite::Lax => "Lax",
     };
     let seconds = seconds.max(0);
     let text = format!(

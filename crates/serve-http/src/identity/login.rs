@@ -23,15 +23,26 @@ pub async fn ways(State(context): State<Context>) -> Result<Json<Value>, Problem
             "is_demo": true,
             "needs_set_up": false,
             "password": false,
+            "passkey": false,
+            "providers": [],
         })));
     };
     let settings = identity.settings();
     let (length, score) = (settings.password_length_min, settings.password_strength_min);
+    let providers: Vec<Value> = identity
+        .providers()
+        .into_iter()
+        .map(|(name, title)| {
+            json!({ "name": name, "title": title, "url": format!("/api/providers/{name}/login") })
+        })
+        .collect();
     let needs_set_up = blocking(move || identity.needs_set_up()).await?;
     Ok(Json(json!({
         "is_demo": false,
         "needs_set_up": needs_set_up,
         "password": true,
+        "passkey": true,
+        "providers": providers,
         "password_length_min": length,
         "password_strength_min": score,
     })))

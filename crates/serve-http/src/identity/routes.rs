@@ -1,6 +1,6 @@
 //! The routes of logins, people and their rights.
 
-use super::{access, login, me, people, roles, second_factor, shares, tokens};
+use super::{access, login, me, passkeys, people, provider, roles, second_factor, shares, tokens};
 use crate::routes::{Operation, QueryParameter, Routes};
 
 const JSON: &[&str] = &["application/json"];
@@ -34,7 +34,8 @@ const fn delete(path: &'static str, id: &'static str, summary: &'static str) -> 
 
 /// Adds them.
 pub fn add(routes: Routes) -> Routes {
-    let routes = second_factor_routes(own_routes(login_routes(routes)));
+    let routes = passkey_routes(provider_routes(login_routes(routes)));
+    let routes = second_factor_routes(own_routes(routes));
     share_routes(role_routes(people_routes(routes)))
 }
 
@@ -80,6 +81,78 @@ fn login_routes(routes: Routes) -> Routes {
         .add(
             Operation::post("/api/logout", "logout", "End the session").answers(DONE),
             login::logout,
+        )
+}
+
+const BACK: &[QueryParameter] = &[
+    QueryParameter::string("state", "What the login was begun with"),
+    QueryParameter::string("code", "What the provider gives for tokens"),
+    QueryParameter::string("error", "Why the provider refused"),
+];
+
+fn provider_routes(routes: Routes) -> Routes {
+    let begin = Operation::get(
+        "/api/providers/{provider}/login",
+        "beginProviderLogin",
+        "Go to an identity provider to log in",
+    )
+    .answers(&[303, 404, 409, 502, 503])
+    .public();
+    let finish = Operation::get(
+        "/api/providers/{provider}/callback",
+        "finishProviderLogin",
+        "Come back from an identity provider",
+    )
+    .query(BACK)
+    .answers(&[303, 400, 401, 404, 409, 502, 503])
+    .public();
+    routes
+        .add(begin, provider::begin)
+        .add(finish, provider::finish)
+}
+
+fn passkey_routes(routes: Routes) -> Routes {
+    let options = Operation::post(
+        "/api/me/passkeys/options",
+        "beginPasskey",
+        "What the browser asks the authenticator to make a passkey",
+    )
+    .produces(JSON)
+    .answers(CHANGED);
+    let login_options = Operation::post(
+        "/api/login/passkey/options",
+        "beginPasskeyLogin",
+        "What the browser asks the authenticator to log in",
+    )
+    .produces(JSON)
+    .answers(LOGGED_IN)
+    .public();
+    let login = submit(
+        "/api/login/passkey",
+        "loginPasskey",
+        "Log in with a passkey",
+    )
+    .answers(LOGGED_IN)
+    .public();
+    routes
+        .add(login_options, passkeys::begin_login)
+        .add(login, passkeys::log_in)
+        .add(
+            read("/api/me/passkeys", "listPasskeys", "One's passkeys"),
+            passkeys::list,
+        )
+        .add(
+            make("/api/me/passkeys", "addPasskey", "Keep a passkey"),
+            passkeys::add,
+        )
+        .add(options, passkeys::begin)
+        .add(
+            delete(
+                "/api/me/passkeys/{passkey}",
+                "removePasskey",
+                "Forget a passkey",
+            ),
+            passkeys::remove,
         )
 }
 
