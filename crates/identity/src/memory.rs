@@ -6,8 +6,10 @@ use crate::random;
 use gantry_core::access::Access;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Passwords that can be looked at without waiting for each other, more or less.
+const TURNS: usize = 64;
 /// Entries of each kind; with more, all are forgotten.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -18,6 +20,7 @@ pub(crate) struct Memory {
     pub callers: Remembered<[u8; 32], Caller>,
     pub passwords: Remembered<[u8; 32], i64>,
     pub access: Remembered<i64, Arc<Access>>,
+    turns: [Mutex<()>; TURNS],
 }
 
 impl Memory {
@@ -27,7 +30,15 @@ impl Memory {
             callers: Remembered::default(),
             passwords: Remembered::default(),
             access: Remembered::default(),
+            turns: std::array::from_fn(|_| Mutex::default()),
         })
+    }
+
+    /// Waits until nobody else finds out about the same thing.
+    pub fn turn(&self, name: &[u8; 32]) -> Option<MutexGuard<'_, ()>> {
+        let [first, ..] = name;
+        let turn = self.turns.get(usize::from(*first) % TURNS)?;
+        Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// By what a credential is known here.
