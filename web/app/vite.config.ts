@@ -11,6 +11,7 @@ export default defineConfig({
   plugins: [react(), precompress()],
   build: {
     target: 'es2022',
+    assetsDir: 'start',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

@@ -81,6 +81,11 @@ impl Coding {
     /// The coding that the request's Accept-Encoding likes best (RFC 9110 §12.5.3). Whoever
     /// excludes them all gets the plain bytes.
     pub fn negotiate(headers: &HeaderMap) -> Self {
+        Self::negotiate_one_of(headers, &Self::ALL)
+    }
+
+    /// As [`Self::negotiate`], of these codings; plain bytes are always there.
+    pub fn negotiate_one_of(headers: &HeaderMap, codings: &[Self]) -> Self {
         let entries: Vec<(String, u16)> = headers
             .get_all(ACCEPT_ENCODING)
             .iter()
@@ -103,7 +108,7 @@ impl Coding {
             _ => weight_of(coding.name()).or(any).unwrap_or(0),
         };
         let mut best = (Self::Identity, 0);
-        for coding in Self::ALL {
+        for &coding in codings {
             let weight = weight(coding);
             if weight > best.1 {
                 best = (coding, weight);
