@@ -49,9 +49,10 @@ export function FilterForm({
   const set = (name: keyof Filter, value: string) => {
     setWanted(filterOf(new URLSearchParams({ ...wanted, [name]: value })));
   };
-  const text = (name: keyof Filter, label: string) => (
+  const text = (name: keyof Filter, label: string, placeholder?: string) => (
     <Field
       label={label}
+      placeholder={placeholder}
       autoComplete="off"
       spellCheck={false}
       value={wanted[name] ?? ''}
@@ -70,10 +71,11 @@ export function FilterForm({
       }}
     >
       <div className="columns">
-        {text('person', 'What did this person do (login)')}
-        {text('study', 'Who saw this study (UID)')}
+        {text('person', 'What did this person do', 'Login')}
+        {text('study', 'Who saw this study', 'Study Instance UID')}
         <Field
-          label="Who saw this patient (ID)"
+          label="Who saw this patient"
+          placeholder="Patient ID"
           autoComplete="off"
           spellCheck={false}
           value={wantedPatient}

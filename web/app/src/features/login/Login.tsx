@@ -2,9 +2,11 @@ import { useState } from 'react';
 import { useAction } from '../../shared/api/hooks.ts';
 import { send } from '../../shared/api/request.ts';
 import type { LoginAnswer, LoginWays } from '../../shared/api/types.ts';
+import { hasPasskeys, showPasskey } from '../../shared/passkey.ts';
 import { useRefreshSession } from '../../shared/session.tsx';
 import { Field } from '../../shared/ui/Field.tsx';
 import { Form } from '../../shared/ui/Form.tsx';
+import { Failure } from '../../shared/ui/Notice.tsx';
 import { Page } from '../../shared/ui/Page.tsx';
 
 /** Logging in: the password, then, where there is one, the second factor. */
@@ -27,7 +29,13 @@ export function Login({ ways }: { ways: LoginWays }) {
   if (ticket !== undefined) {
     return <SecondFactor ticket={ticket} onBack={() => setTicket(undefined)} />;
   }
-  return <Password onSecondFactor={setTicket} />;
+  return (
+    <Page title="Log in">
+      <Password onSecondFactor={setTicket} />
+      <OtherWays ways={ways} />
+      <p className="hint">Password forgotten? An administrator can give you a link that sets a new one.</p>
+    </Page>
+  );
 }
 
 function Password({ onSecondFactor }: { onSecondFactor: (ticket: string) => void }) {
@@ -36,45 +44,76 @@ function Password({ onSecondFactor }: { onSecondFactor: (ticket: string) => void
   const refresh = useRefreshSession();
   const action = useAction<undefined, LoginAnswer>(() => send('POST', 'api/login', { login, password }));
   return (
-    <Page title="Log in">
-      <Form
-        submit="Log in"
-        isBusy={action.isPending}
-        error={action.error}
-        isReady={login !== '' && password !== ''}
-        onSubmit={() =>
-          action.mutate(undefined, {
-            onSuccess: (answer) => {
-              if (answer.status === 'second-factor') {
-                onSecondFactor(answer.ticket);
-              } else {
-                void refresh();
-              }
-            },
-            onError: () => setPassword(''),
-          })
-        }
-      >
-        <Field
-          label="Login"
-          autoComplete="username"
-          autoCapitalize="none"
-          spellCheck={false}
-          required
-          value={login}
-          onChange={(event) => setLogin(event.target.value)}
-        />
-        <Field
-          label="Password"
-          type="password"
-          autoComplete="current-password"
-          required
-          value={password}
-          onChange={(event) => setPassword(event.target.value)}
-        />
-      </Form>
-      <p className="hint">Password forgotten? An administrator can give you a link that sets a new one.</p>
-    </Page>
+    <Form
+      submit="Log in"
+      isBusy={action.isPending}
+      error={action.error}
+      isReady={login !== '' && password !== ''}
+      onSubmit={() =>
+        action.mutate(undefined, {
+          onSuccess: (answer) => {
+            if (answer.status === 'second-factor') {
+              onSecondFactor(answer.ticket);
+            } else {
+              void refresh();
+            }
+          },
+          onError: () => setPassword(''),
+        })
+      }
+    >
+      <Field
+        label="Login"
+        autoComplete="username"
+        autoCapitalize="none"
+        spellCheck={false}
+        required
+        value={login}
+        onChange={(event) => setLogin(event.target.value)}
+      />
+      <Field
+        label="Password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={(event) => setPassword(event.target.value)}
+      />
+    </Form>
+  );
+}
+
+/** Passkeys and identity providers, where the server has them. */
+function OtherWays({ ways }: { ways: LoginWays }) {
+  const refresh = useRefreshSession();
+  const action = useAction<undefined>(async () => {
+    const credential = await showPasskey(await send('POST', 'api/login/passkey/options'));
+    return send('POST', 'api/login/passkey', { credential });
+  });
+  const providers = ways.providers ?? [];
+  const isPasskey = ways.passkey === true && hasPasskeys();
+  if (!isPasskey && providers.length === 0) {
+    return null;
+  }
+  return (
+    <div className="other-ways">
+      {isPasskey && (
+        <button
+          type="button"
+          className="quiet"
+          disabled={action.isPending}
+          onClick={() => action.mutate(undefined, { onSuccess: () => void refresh() })}
+        >
+          Use a passkey
+        </button>
+      )}
+      {providers.map((provider) => (
+        <a key={provider.name} className="button" href={provider.url.replace(/^\//, '')}>
+          Log in with {provider.title || provider.name}
+        </a>
+      ))}
+      <Failure error={action.error} />
+    </div>
   );
 }
 

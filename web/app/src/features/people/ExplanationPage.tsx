@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useHasRoute, useResource } from '../../shared/api/hooks.ts';
-import type { Person } from '../../shared/api/types.ts';
+import type { Person, Right } from '../../shared/api/types.ts';
+import { list, time } from '../../shared/format.ts';
 import { go } from '../../shared/router.ts';
 import { useHolds } from '../../shared/session.tsx';
 import { Choice } from '../../shared/ui/Field.tsx';
@@ -54,24 +55,50 @@ function WhoField({ study, person }: { study: string; person: string }) {
   );
 }
 
-type Explanation = { text?: string; reasons?: { text: string; applies?: boolean }[] };
+type GrantOnStudy = {
+  source: string;
+  rights: Right[];
+  includes_study: boolean;
+  /** Whether the study would be in its scope were it not restricted. */
+  only_for_restriction: boolean;
+  until: number | null;
+};
+type Explanation = { sees: boolean; grants: GrantOnStudy[] };
 
 function Explained({ study, person }: { study: string; person: string }) {
   const explanation = useResource<Explanation>(`api/studies/${study}/explanation?person=${person}`);
   return (
     <Section title="Why">
       <Loaded query={explanation}>
-        {({ text, reasons = [] }) => (
+        {({ sees, grants }) => (
           <>
-            {text !== undefined && <p>{text}</p>}
-            <ul className="plain">
-              {reasons.map((reason) => (
-                <li key={reason.text}>{reason.text}</li>
-              ))}
-            </ul>
+            <p>
+              <strong>{sees ? 'They see this study.' : 'They do not see this study.'}</strong>
+            </p>
+            {grants.length === 0 ? (
+              <p>They were granted nothing at all.</p>
+            ) : (
+              <ul className="plain">
+                {grants.map((grant) => (
+                  <li key={`${grant.source} ${grant.rights.join()} ${grant.until ?? ''}`}>{inWords(grant)}</li>
+                ))}
+              </ul>
+            )}
           </>
         )}
       </Loaded>
     </Section>
   );
+}
+
+function inWords(grant: GrantOnStudy): string {
+  const until = grant.until === null ? '' : ` until ${time(grant.until)}`;
+  const gives = `gives ${list(grant.rights)}${until}`;
+  if (grant.includes_study) {
+    return `${grant.source}: ${gives}, and the study is among its studies.`;
+  }
+  if (grant.only_for_restriction) {
+    return `${grant.source}: ${gives}, but not over restricted studies, and this one is restricted.`;
+  }
+  return `${grant.source}: ${gives}, but the study is not among its studies.`;
 }

@@ -50,7 +50,7 @@ function Known({ path, detail }: { path: string; detail: Detail }) {
       <div className="cards">
         <AccountSection key={JSON.stringify(person)} path={path} person={person} />
         <Section title="What they may do, and why">
-          <GrantList grants={detail.grants} none="Nothing as yet: give them a role or a grant." />
+          <GrantList grants={detail.grants} none="Nothing as yet: give them a role or a grant. A role for their own studies needs a name in DICOM." />
         </Section>
         <GrantSection path={path} grants={detail.personal_grants} />
         {person.kind === 'service' ? (

@@ -4,6 +4,7 @@ import * as format from '../../shared/format.ts';
 import type { Route } from '../../shared/router.ts';
 import { useHolds } from '../../shared/session.tsx';
 import { size } from './format.js';
+import { StudyTools } from './StudyTools.tsx';
 import type { Statistics, Status } from './server.js';
 import { showStudyList } from './study-list.js';
 import { showStudy } from './study-view.js';
@@ -21,6 +22,7 @@ export function StudiesPage({ route }: { route: Route }) {
   return (
     <>
       {isList && <Facts status={status.data} statistics={statistics} />}
+      {!isList && <StudyTools study={route.parts[1] ?? ''} />}
       <Island
         route={route}
         status={status.data}

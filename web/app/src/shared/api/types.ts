@@ -142,7 +142,8 @@ export type LoginWays = {
   needs_set_up: boolean;
   password: boolean;
   passkey?: boolean;
-  oidc?: { name?: string; url?: string } | null;
+  /** Identity providers at which one can log in. */
+  providers?: { name: string; title: string; url: string }[];
   password_length_min?: number;
   password_strength_min?: number;
 };

@@ -1,15 +1,15 @@
 import type { ReactNode } from 'react';
-import type { ServerError } from '../api/request.ts';
+import { ServerError } from '../api/request.ts';
 
 /** What went wrong, in plain words. */
-export function Failure({ error }: { error: ServerError | null }) {
+export function Failure({ error }: { error: Error | null }) {
   if (error === null) {
     return null;
   }
   return (
     <p className="failure" role="alert">
       {error.message}
-      {error.retryAfter !== undefined && ` Try again in ${wait(error.retryAfter)}.`}
+      {error instanceof ServerError && error.retryAfter !== undefined && ` Try again in ${wait(error.retryAfter)}.`}
     </p>
   );
 }

@@ -25,8 +25,8 @@ export function Table({ label, head, rows }: { label: string; head: readonly str
                     {cell}
                   </th>
                 ) : (
-                  <td key={head[at]} data-label={head[at]}>
-                    {cell}
+                  <td key={head[at]} data-label={head[at]} className={head[at] === '' ? 'act' : undefined}>
+                    <div>{cell}</div>
                   </td>
                 ),
               )}
