@@ -365,12 +365,12 @@ def test_commitment_is_reported_over_mutual_tls(archive, with_peers):
 
 def test_our_own_scu(archive, ct1, stranger, tmp_path):
     peer = f"{archive.ae_title}@{HOST}:{archive.dicom_tls_port}"
-    named = ("--tls", "--ca", ct1.ca, "--cert", ct1.certificate, "--key", ct1.key)
+    named = ("--tls", "--ca", ct1.ca, "--cert", ct1.certificate, "--cert-key", ct1.key)
     run("echo", peer, *named)
     [file] = write(tmp_path / "in", make.instance())
     run("send", peer, file, *named)
     assert run("echo", peer, *named[:-4], check=False).returncode == 1
-    foreign = ("--tls", "--ca", stranger.ca, "--cert", ct1.certificate, "--key", ct1.key)
+    foreign = ("--tls", "--ca", stranger.ca, "--cert", ct1.certificate, "--cert-key", ct1.key)
     assert run("echo", peer, *foreign, check=False).returncode == 1
     pinned = json.loads(run("cert", "show", "--json", archive.data / "tls" / "server.pem").stdout)["fingerprint"]
     run("echo", peer, *foreign, "--peer-certificate", pinned)

@@ -54,11 +54,11 @@ pub struct Security {
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub ca: Option<PathBuf>,
     /// Certificate to show to the peer (PEM) [default: the local server's].
-    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "cert_key")]
     pub cert: Option<PathBuf>,
     /// Its key (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
+    pub cert_key: Option<PathBuf>,
     /// The certificate that the peer has to show, instead of one for its host: sha256:…, a subject
     /// or a name.
     #[arg(long, value_name = "CERTIFICATE", requires = "tls")]
@@ -80,12 +80,12 @@ impl Security {
         let configured = files.as_ref();
         let ca = self.ca.as_deref();
         let ca = ca.or_else(|| configured.and_then(|files| files.ca.as_deref()));
-        let own = match (&self.cert, &self.key) {
+        let own = match (&self.cert, &self.cert_key) {
             (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
             _ => configured.map(Files::client_identity),
         };
         let connector = Connector::from_files(tls, ca, own)
-            .context("no TLS: name certificates with --ca, --cert and --key")?;
+            .context("no TLS: name certificates with --ca, --cert and --cert-key")?;
         Ok(Some(connector))
     }
 }

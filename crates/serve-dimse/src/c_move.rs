@@ -67,8 +67,9 @@ async fn send(
         let client = match destination::connect(&session.server, peer, &proposal).await {
             Ok(client) => client,
             Err(error) => {
-                tracing::warn!(destination = %peer.ae_title, "no association: {error}");
-                comment = Some(format!("destination: {error}"));
+                let reason = error.chain();
+                tracing::warn!(destination = %peer.ae_title, "no association: {reason}");
+                comment = Some(format!("destination: {reason}"));
                 fail(
                     &mut progress,
                     batch.into_iter().chain(rest.drain(..)),

@@ -248,7 +248,7 @@ impl Report {
         });
         let client = destination::connect(server, &peer, &proposal)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.chain())?;
         let context = client
             .context(&self.sop_class_uid)
             .map_err(|error| error.to_string())?

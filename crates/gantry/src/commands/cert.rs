@@ -312,7 +312,7 @@ fn trust(trust: &Trust, folder: &Folder) -> anyhow::Result<()> {
     println!("  Firefox                 Settings, Certificates, Authorities, Import");
     println!("  dcmtk                   storescu +tls CT1.key CT1.pem +cf ca.pem …");
     println!("  gantry                  gantry echo PACS@host:2762 --tls --ca ca.pem \\");
-    println!("                            --cert CT1.pem --key CT1.key");
+    println!("                            --cert CT1.pem --cert-key CT1.key");
     println!();
     println!("Whoever has the key beside it can pretend to be any server to those who trust it:");
     println!("keep {} to yourself.", folder.ca_key().display());
