@@ -35,6 +35,8 @@ PUBLIC = {
     ("get", "/favicon.ico"),
     ("get", "/livez"),
     ("get", "/readyz"),
+    ("get", "/tls/ca.crl"),
+    ("get", "/tls/ca.pem"),
     ("get", "/api/login"),
     ("post", "/api/login"),
     ("post", "/api/login/second-factor"),
