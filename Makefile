@@ -10,12 +10,15 @@ VENV := .venv
 TOOLS ?= $(HOME)/.cache/gantry-tools
 FUZZ_SECONDS ?= 120
 ROUNDS ?= 200
+# The pages, which become part of the program.
+APP := web/app
+APP_SOURCES = $(shell find $(APP) -path $(APP)/node_modules -prune -o -path $(APP)/dist -prune -o -type f -print)
 # More arguments for pytest, e.g. `make interop PYTEST="-k find -x"`.
 PYTEST ?=
 
 PYDICOM_FILES = $$($(VENV)/bin/python -c 'import pathlib, pydicom.data; print(pathlib.Path(pydicom.data.__file__).parent)')
 
-.PHONY: help run build demo test lint unit interop browser bench torture fuzz testssl deny docs clean-data
+.PHONY: help run app build demo test lint unit interop browser bench torture fuzz testssl deny docs clean-data
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +26,17 @@ help: ## this list
 run: build ## build (release) and start the server on ./gantry-data
 	@exec target/release/gantry serve --data $(DATA)
 
-build:
+app: $(APP)/dist/index.html.br ## build the pages, which become part of the program
+
+$(APP)/dist/index.html.br: $(APP)/node_modules/.package-lock.json $(APP_SOURCES)
+	cd $(APP) && npm run --silent build
+
+$(APP)/node_modules/.package-lock.json: $(APP)/package-lock.json
+	@tests/prerequisites.sh node
+	cd $(APP) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+build: app
 	@tests/prerequisites.sh build
 	$(CARGO) build --release -p gantry
 
@@ -32,9 +45,10 @@ demo: build $(VENV)/installed ## fill ./gantry-data, or the server running on it
 
 test: ## all checks: format, lints, unit tests, other people's software, the page in a browser
 	@tests/prerequisites.sh build test
-	@$(MAKE) --no-print-directory lint unit interop browser
+	@$(MAKE) --no-print-directory app lint unit interop browser
 
-lint:
+lint: $(APP)/node_modules/.package-lock.json
+	cd $(APP) && npm run --silent check && npm run --silent lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
@@ -51,7 +65,7 @@ interop: $(VENV)/installed
 	$(CARGO) build -p gantry-phantom --example write_phantoms
 	$(VENV)/bin/python -m pytest tests/interop -n 2 --dist loadfile $(PYTEST)
 
-browser: $(VENV)/installed
+browser: app $(VENV)/installed
 	$(CARGO) build -p gantry
 	$(VENV)/bin/python -m pytest tests/browser $(PYTEST)
 
@@ -86,6 +100,7 @@ testssl: ## both doors with TLS, looked at by testssl.sh: nothing above LOW
 deny: ## licences, advisories and sources of dependencies
 	@TOOLS=$(TOOLS) tests/prerequisites.sh deny
 	$(TOOLS)/bin/cargo-deny --workspace check
+	cd $(APP) && npm audit
 
 docs: ## the code's documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Looks for what a step needs and installs it where that is possible without asking:
-#   tests/prerequisites.sh [build] [test] [python] [bench] [fuzz] [testssl] [deny] [storescp]
+#   tests/prerequisites.sh [build] [node] [test] [python] [bench] [fuzz] [testssl] [deny] [storescp]
 set -euo pipefail
 
 CARGO_DENY_VERSION=0.20.2
@@ -46,6 +46,14 @@ need_rust() {
   fi
 }
 
+need_node() {
+  if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+    || ! command -v npm >/dev/null 2>&1; then
+    echo "missing: Node.js 20.19 or newer, with npm; see https://nodejs.org" >&2
+    exit 1
+  fi
+}
+
 # Orthanc and dcmtk start services of their own when installed; the benchmark starts them itself.
 stop_services() {
   local service
@@ -66,6 +74,9 @@ for step in "$@"; do
       # SQLCipher, which is compiled with us, takes its ciphers from there.
       [ -e /usr/include/openssl/evp.h ] || packages+=(libssl-dev)
       install_packages
+      ;;
+    node)
+      need_node
       ;;
     python)
       need python3 python3
