@@ -65,6 +65,8 @@ impl Archive {
     /// # Errors
     /// As [`Self::delete`].
     pub async fn restore(&self, principal: &Principal, deletion: i64) -> Result<Removed> {
+        // Who lacks the right is not told what there is.
+        self.require(principal, Right::Delete)?;
         let nothing = || Error::new(Kind::NotFound, "there is nothing of that kind");
         let found = self
             .index_blocking(move |index| index.deletion(deletion))

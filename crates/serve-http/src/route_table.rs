@@ -328,7 +328,9 @@ fn mark_routes(routes: Routes) -> Routes {
             marks::lift,
         )
         .add(
-            get(why, "explainStudy", "Why somebody sees a study, or not").query(EXPLAIN),
+            get(why, "explainStudy", "Why somebody sees a study, or not")
+                .query(EXPLAIN)
+                .answers(&[200, 400, 403, 404, 409, 503]),
             marks::explanation,
         )
 }

@@ -85,6 +85,10 @@ pub async fn explanation(
     asked: Asked,
     resource: Resource,
 ) -> Result<Json<Explanation>, Problem> {
+    context
+        .archive
+        .require_explaining(&asked.principal)
+        .map_err(failed)?;
     let person: i64 = asked
         .query
         .single("person")?
