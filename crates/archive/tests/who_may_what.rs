@@ -44,12 +44,12 @@ fn config(data: &Path) -> ArchiveConfig {
 fn instance(study: &str, number: u32) -> DataSet {
     let mut set = DataSet::new();
     set.put_uid(tags::SOP_CLASS_UID, CT);
-    set.put_uid(tags::SOP_INSTANCE_UID, &format!("{study}.1.{number}"));
+    set.put_uid(tags::SOP_INSTANCE_UID, format!("{study}.1.{number}"));
     set.put_text(tags::MODALITY, Vr::CS, "CT");
     set.put_text(tags::PATIENT_NAME, Vr::PN, "Weber^Ina");
     set.put_text(tags::PATIENT_ID, Vr::LO, "P1");
     set.put_uid(tags::STUDY_INSTANCE_UID, study);
-    set.put_uid(tags::SERIES_INSTANCE_UID, &format!("{study}.1"));
+    set.put_uid(tags::SERIES_INSTANCE_UID, format!("{study}.1"));
     let site = if study == NORTH { "North" } else { "South" };
     set.put_text(tags::INSTITUTION_NAME, Vr::LO, site);
     set

@@ -37,8 +37,8 @@ pub mod writer;
 
 pub use access_keys::Mark;
 pub use change::{Change, NewInstance, Outcome, Source, Target};
-pub use error::IndexError;
 pub use database::PAGES;
+pub use error::IndexError;
 pub use index::{Index, Options};
 pub use instance::{Existing, InstanceId, InstanceRow};
 pub use job::{Job, JobState, NewJob};
