@@ -7,11 +7,11 @@ import { useMe } from '../../shared/session.tsx';
 
 const SECOND = 1000;
 
-/** The time, every half minute. */
+/** The time, every few seconds. */
 function useNow(): number {
   const [now, setNow] = useState(() => Date.now() * 1000);
   useEffect(() => {
-    const timer = window.setInterval(() => setNow(Date.now() * 1000), 30 * SECOND);
+    const timer = window.setInterval(() => setNow(Date.now() * 1000), 5 * SECOND);
     return () => window.clearInterval(timer);
   }, []);
   return now;

@@ -14,8 +14,15 @@ export function Dialog({
   const id = useId();
   useEffect(() => {
     const shown = dialog.current;
+    const opener = document.activeElement;
     shown?.showModal();
-    return () => shown?.close();
+    return () => {
+      shown?.close();
+      // The browser does this itself, but not for a dialog that is taken away.
+      if (opener instanceof HTMLElement) {
+        opener.focus();
+      }
+    };
   }, []);
   return (
     <dialog
