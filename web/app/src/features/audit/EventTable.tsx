@@ -12,7 +12,7 @@ export function EventTable({ events }: { events: readonly AuditEvent[] }) {
       rows={events.map((event) => ({
         key: String(event.sequence),
         cells: [
-          <span key="when" title={`Event ${event.sequence}`}>
+          <span key="when" className="fixed" title={`Event ${event.sequence}`}>
             {timeOfText(event.at)}
           </span>,
           <Who key="who" event={event} />,

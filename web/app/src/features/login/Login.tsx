@@ -48,7 +48,6 @@ function Password({ onSecondFactor }: { onSecondFactor: (ticket: string) => void
       submit="Log in"
       isBusy={action.isPending}
       error={action.error}
-      isReady={login !== '' && password !== ''}
       onSubmit={() =>
         action.mutate(undefined, {
           onSuccess: (answer) => {
