@@ -19,20 +19,30 @@ fn main() -> io::Result<()> {
     if !is_built {
         files.clear();
     }
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("app_files.rs"), table(&files, &out)?)
+}
+
+/// The table of the files. It points at copies: the app may be built anew before the compiler
+/// comes to read them.
+fn table(files: &[(String, PathBuf)], out: &Path) -> io::Result<String> {
     let mut table = String::from("&[\n");
-    for (name, path) in &files {
+    for (number, (name, path)) in files.iter().enumerate() {
         // Only compressed files are made; whoever takes none gets them decompressed.
         if let Some(name) = name.strip_suffix(".br") {
+            let (brotli, gzip) = (format!("{number}.br"), format!("{number}.gz"));
+            fs::copy(path, out.join(&brotli))?;
+            fs::copy(path.with_extension("gz"), out.join(&gzip))?;
             let _ = writeln!(
                 table,
-                "File {{ name: {name:?}, brotli: include_bytes!({path:?}), gzip: include_bytes!({:?}) }},",
-                path.with_extension("gz")
+                "File {{ name: {name:?}, \
+                 brotli: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{brotli}\")), \
+                 gzip: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{gzip}\")) }},"
             );
         }
     }
     table.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("app_files.rs"), table)
+    Ok(table)
 }
 
 /// The files below a folder with their names relative to it; no hidden ones.

@@ -52,7 +52,7 @@ def fill(path: str, one) -> str:
         "path": "7FE00010",
         "deletion": one.deletion,
         "transaction": one.transaction,
-        "file": "start.css",
+        "file": "icon.svg",
     }
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1"), path)
 
@@ -130,7 +130,7 @@ def test_every_get_of_what_is_not_there_answers_as_described(shared, document):
     for path, method, operation in operations(document, "get"):
         if "{" not in path:
             continue
-        filled = fill(path, nobody).replace("start.css", "nothing.css")
+        filled = fill(path, nobody).replace("icon.svg", "nothing.svg")
         answer = httpx.get(shared.http + filled, timeout=60)
         assert answer.status_code in (204, 404), f"{path}: {answer.status_code}"
         check(answer, operation, f"{method} {path}")

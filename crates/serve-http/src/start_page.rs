@@ -42,6 +42,10 @@ pub async fn index(asked: Asked) -> Response {
 
 /// `GET /start/{file}`.
 pub async fn file(Path(name): Path<String>, asked: Asked) -> Result<Response, Problem> {
+    // It has this name always, also where the app was not built.
+    if name == "icon.svg" {
+        return Ok(icon(asked).await);
+    }
     find(&format!("start/{name}"))
         .map(|file| respond(&asked, file, Some(FOR_EVER)))
         .ok_or_else(|| Problem::not_found("no such file"))

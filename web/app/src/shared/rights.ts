@@ -16,6 +16,11 @@ export const RIGHTS: { right: Right; label: string; hint: string }[] = [
   { right: 'audit', label: 'Audit', hint: 'read the audit trail and review emergency access' },
 ];
 
+/** Whether a right looks at the scope: to look after people or the audit trail is not about studies. */
+export function isAboutStudies(right: Right): boolean {
+  return right !== 'administer' && right !== 'audit';
+}
+
 /** The studies of a scope, in words. */
 export function scopeInWords(scope: Scope, onlyOwnStudies = false): string {
   const anyOf = (what: string, values: readonly string[]) =>

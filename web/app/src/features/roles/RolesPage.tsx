@@ -3,7 +3,7 @@ import { useAction, useResource } from '../../shared/api/hooks.ts';
 import { send } from '../../shared/api/request.ts';
 import { NOT_RESTRICTED, type Right, type Role, type Scope } from '../../shared/api/types.ts';
 import { list } from '../../shared/format.ts';
-import { scopeInWords } from '../../shared/rights.ts';
+import { isAboutStudies, scopeInWords } from '../../shared/rights.ts';
 import { Confirm } from '../../shared/ui/Confirm.tsx';
 import { Dialog } from '../../shared/ui/Dialog.tsx';
 import { Check, Field } from '../../shared/ui/Field.tsx';
@@ -55,7 +55,8 @@ function RoleCard({ role, onEdit }: { role: Role; onEdit: () => void }) {
       </header>
       {role.description !== '' && <p>{role.description}</p>}
       <p>
-        May <strong>{list(role.rights) || 'do nothing'}</strong>: {scopeInWords(role.scope, role.only_own_studies)}.
+        May <strong>{list(role.rights) || 'do nothing'}</strong>
+        {role.rights.some(isAboutStudies) && `: ${scopeInWords(role.scope, role.only_own_studies)}`}.
       </p>
       {!role.is_built_in && (
         <div className="buttons">
