@@ -88,6 +88,13 @@ for step in "$@"; do
       need dcmtk storescu
       need dicom3tools dciodvfy
       need python3 python3
+      # A receiver of audit messages that we did not write.
+      for library in gtls ossl; do
+        if ! ls /usr/lib/*/rsyslog/lmnsd_$library.so >/dev/null 2>&1; then
+          packages+=(rsyslog rsyslog-gnutls rsyslog-openssl)
+          break
+        fi
+      done
       install_packages
       need_venv
       command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || packages+=(chromium)
