@@ -206,7 +206,8 @@ def test_other_refusals(shared):
 
 
 def test_damaged_bytes_are_not_committed(tmp_path):
-    archive = Archive(tmp_path / "archive", config="[archive]\nsmall_object_bytes = 1000\n").start()
+    # Plain, so that the bytes can be found.
+    archive = Archive(tmp_path / "archive", config="[archive]\nsmall_object_bytes = 1000\n[encryption]\nenabled = false\n").start()
     good, bad = make.instance(edge=64), make.instance(edge=64)
     archive.store(good, bad)
     pixels, damaged = bytes(bad.PixelData), 0
